@@ -1,0 +1,57 @@
+//! Why a command was refused.
+
+use crate::name::{self, TriggerName};
+use crate::{package, port, target};
+
+/// Why a command was refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// There is no trigger of that name.
+    #[error("trigger `{0}` is not installed; `belfry list` shows those that are")]
+    NotInstalled(TriggerName),
+    /// The name belongs to something else.
+    #[error("the name `{name}` is taken by {what}; uninstall it first, or install under another name")]
+    NameTaken {
+        /// The name.
+        name: TriggerName,
+        /// What has it.
+        what: String,
+    },
+    /// The request does not fit the package.
+    #[error("{0}")]
+    Unfit(String),
+    /// A name is not one.
+    #[error(transparent)]
+    Name(#[from] name::Error),
+    /// No target, or two.
+    #[error(transparent)]
+    Target(#[from] target::Error),
+    /// The package is not to be had.
+    #[error(transparent)]
+    Packages(#[from] port::packages::Error),
+    /// The package is not one.
+    #[error(transparent)]
+    Package(#[from] package::Error),
+    /// A backend did not do its part.
+    #[error(transparent)]
+    Port(#[from] port::Error),
+}
+
+impl Error {
+    /// The HTTP status that says the same.
+    #[must_use]
+    pub fn status(&self) -> http::StatusCode {
+        use http::StatusCode as S;
+        use port::packages::Error as P;
+        match self {
+            Self::NotInstalled(_) | Self::Packages(P::NotFound { .. } | P::UnknownRegistry { .. }) => S::NOT_FOUND,
+            Self::NameTaken { .. } | Self::Port(port::Error::Conflict { .. }) => S::CONFLICT,
+            Self::Unfit(_) | Self::Name(_) | Self::Target(_) | Self::Package(_) => S::BAD_REQUEST,
+            Self::Packages(P::Unavailable { .. } | P::Invalid { .. }) => S::BAD_GATEWAY,
+            Self::Port(port::Error::TooLarge { .. }) => S::PAYLOAD_TOO_LARGE,
+            Self::Port(port::Error::NotFound(_)) => S::NOT_FOUND,
+            Self::Port(port::Error::Corrupt { .. } | port::Error::Refused { .. }) => S::INTERNAL_SERVER_ERROR,
+            Self::Port(_) => S::SERVICE_UNAVAILABLE,
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! How a package's container is made.
+
+use super::read::texts;
+use super::requirements::memory;
+use super::{Error, Source};
+use crate::document::{Form, Node, Object};
+use crate::template::{Text, is_variable};
+use std::collections::BTreeMap;
+
+/// How a package's container is made. Texts with variables are resolved on the node that runs it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deployment {
+    /// The image. None, with no build either: the standard trigger container.
+    pub image: Option<Text>,
+    /// How the image is built where it is not to be had.
+    pub build: Option<Build>,
+    /// The name that the package would give its container.
+    pub container_name: Option<Text>,
+    /// When it is started again. Default `unless-stopped`.
+    pub restart: Restart,
+    /// Ports to publish on the node.
+    pub ports: Vec<Port>,
+    /// Its environment.
+    pub environment: Environment,
+    /// What is mounted into it.
+    pub volumes: Vec<Volume>,
+    /// The networks that it joins.
+    pub networks: Vec<String>,
+    /// How it is on the network, such as `bridge` or `host`.
+    pub network_mode: Option<String>,
+    /// Capabilities that it asks for, such as `NET_ADMIN`.
+    pub cap_add: Vec<String>,
+    /// Where it takes events: `path`, default `/event`. Of an older manifest, the first endpoint of its webhook.
+    pub path: String,
+    /// The port on which it does: `port`, default 8080. Of an older manifest, the first container port that it publishes.
+    pub port: u16,
+    /// What it may use. Only of manifest 2.
+    pub limits: Limits,
+}
+
+/// Environment variables, by name.
+pub type Environment = BTreeMap<String, Text>;
+
+/// How an image is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// The directory or URL to build from. Default `.`.
+    pub context: String,
+    /// The file with the instructions. Default `Dockerfile`.
+    pub dockerfile: String,
+}
+
+/// When a container is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Restart {
+    /// Never.
+    No,
+    /// Whenever it ended.
+    Always,
+    /// When it ended with an error.
+    OnFailure,
+    /// Whenever it ended, unless it was told to.
+    #[default]
+    UnlessStopped,
+}
+
+/// A port to publish.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Port {
+    /// The port of the node, not resolved. None: any free one.
+    pub host: Option<Text>,
+    /// The port in the container, not resolved.
+    pub container: Text,
+}
+
+/// Something to mount.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Volume {
+    /// The directory of the node, or the name of a volume, not resolved.
+    pub host: Text,
+    /// Where it is mounted.
+    pub container: Text,
+    /// Whether it is mounted for reading only: `read_only`, default false.
+    pub read_only: bool,
+}
+
+/// What a container may use. None: what the node's agent gives by default.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Limits {
+    /// Memory in bytes: `memory`, such as `256m`.
+    pub memory: Option<u64>,
+    /// Processors: `cpus`, 0.01 to 1,024.
+    pub cpus: Option<f64>,
+    /// Processes and threads: `pids`, 1 to 1,000,000.
+    pub pids: Option<u32>,
+}
+
+const KEYS: [&str; 15] = [
+    "image", "build", "container_name", "restart", "ports", "environment", "volumes", "networks", "network_mode", "cap_add",
+    "path", "port", "memory", "cpus", "pids",
+];
+
+impl Default for Deployment {
+    fn default() -> Self {
+        Self {
+            image: None,
+            build: None,
+            container_name: None,
+            restart: Restart::default(),
+            ports: Vec::new(),
+            environment: Environment::new(),
+            volumes: Vec::new(),
+            networks: Vec::new(),
+            network_mode: None,
+            cap_add: Vec::new(),
+            path: "/event".to_owned(),
+            port: 8080,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Deployment {
+    pub(super) fn read(node: Option<&Node<'_>>, source: &Source) -> Result<Self, Error> {
+        let Some(node) = node else { return Ok(Self::default()) };
+        let object = node.object()?;
+        object.only(&KEYS)?;
+        let ports = each(&object, "ports", Port::read)?;
+        let (path, port) = match object.form() {
+            Form::Older => older_address(source, &ports),
+            Form::Strict => address(&object)?,
+        };
+        let network_mode = object.get("network_mode").map(|node| node.text().map(str::to_owned));
+        let list = |key| object.get(key).map(|node| texts(&node)).transpose().map(Option::unwrap_or_default);
+        let optional_text = |key| object.get(key).map(|node| text(&node)).transpose();
+        Ok(Self {
+            image: optional_text("image")?,
+            build: object.get("build").map(|node| Build::read(&node)).transpose()?,
+            container_name: optional_text("container_name")?,
+            restart: object.get("restart").map(|node| Restart::read(&node)).transpose()?.unwrap_or_default(),
+            environment: object.get("environment").map(|node| environment(&node)).transpose()?.unwrap_or_default(),
+            volumes: each(&object, "volumes", Volume::read)?,
+            networks: list("networks")?,
+            network_mode: network_mode.transpose()?,
+            cap_add: list("cap_add")?,
+            limits: Limits::read(&object)?,
+            ports,
+            path,
+            port,
+        })
+    }
+}
+
+impl Build {
+    fn read(node: &Node<'_>) -> Result<Self, Error> {
+        let object = node.object()?;
+        object.only(&["context", "dockerfile"])?;
+        let text = |key: &str, default: &str| object.get(key).map_or(Ok(default), |node| node.text()).map(str::to_owned);
+        Ok(Self { context: text("context", ".")?, dockerfile: text("dockerfile", "Dockerfile")? })
+    }
+}
+
+impl Restart {
+    fn read(node: &Node<'_>) -> Result<Self, Error> {
+        node.word("restart policy", &[
+            ("no", Self::No),
+            ("always", Self::Always),
+            ("on-failure", Self::OnFailure),
+            ("unless-stopped", Self::UnlessStopped),
+        ])
+    }
+}
+
+impl Port {
+    fn read(node: &Node<'_>) -> Result<Self, Error> {
+        let object = node.object()?;
+        object.only(&["host", "container"])?;
+        Ok(Self {
+            host: object.get("host").map(|node| text(&node)).transpose()?,
+            container: text(&object.require("container", "the port in the container")?)?,
+        })
+    }
+}
+
+impl Volume {
+    fn read(node: &Node<'_>) -> Result<Self, Error> {
+        let object = node.object()?;
+        object.only(&["host", "container", "read_only"])?;
+        Ok(Self {
+            host: text(&object.require("host", "a directory of the node, or the name of a volume,")?)?,
+            container: text(&object.require("container", "a directory in the container")?)?,
+            read_only: object.get("read_only").map(|node| node.truth()).transpose()?.unwrap_or(false),
+        })
+    }
+}
+
+impl Limits {
+    fn read(object: &Object<'_>) -> Result<Self, Error> {
+        if object.form() == Form::Older {
+            return Ok(Self::default());
+        }
+        let pids = object.get("pids").map(|node| node.whole(1..=1_000_000)).transpose()?;
+        Ok(Self {
+            memory: object.get("memory").map(|node| memory(&node)).transpose()?,
+            cpus: object.get("cpus").map(|node| node.number(0.01..=1_024.0)).transpose()?,
+            pids: pids.and_then(|pids| pids.try_into().ok()),
+        })
+    }
+}
+
+fn each<T>(object: &Object<'_>, key: &str, read: fn(&Node<'_>) -> Result<T, Error>) -> Result<Vec<T>, Error> {
+    object.get(key).map_or_else(|| Ok(Vec::new()), |node| node.list()?.iter().map(read).collect())
+}
+
+/// A text with variables. In an older manifest, one that cannot be read as such is taken as it is.
+fn text(node: &Node<'_>) -> Result<Text, Error> {
+    let text = node.scalar()?;
+    match Text::parse(&text) {
+        Ok(parsed) => Ok(parsed),
+        Err(_) if node.form() == Form::Older => Ok(Text::literal(&text)),
+        Err(error) => Err(node.refuse(error)),
+    }
+}
+
+fn environment(node: &Node<'_>) -> Result<Environment, Error> {
+    let variable = |(name, node): (&str, Node<'_>)| {
+        if is_variable(name) || node.form() == Form::Older {
+            Ok((name.to_owned(), text(&node)?))
+        } else {
+            Err(node.refuse("an environment variable is named with letters, digits and `_`, not beginning with a digit"))
+        }
+    };
+    node.object()?.entries().filter(|(_, node)| !node.value().is_null()).map(variable).collect()
+}
+
+fn address(object: &Object<'_>) -> Result<(String, u16), Error> {
+    let Deployment { path, port, .. } = Deployment::default();
+    let path = match object.get("path") {
+        Some(node) if !node.text()?.starts_with('/') => return Err(node.expected("a path that begins with `/`")),
+        Some(node) => node.text()?.to_owned(),
+        None => path,
+    };
+    let given = object.get("port").map(|node| node.whole(1..=u64::from(u16::MAX))).transpose()?;
+    Ok((path, given.and_then(|port| port.try_into().ok()).unwrap_or(port)))
+}
+
+fn older_address(source: &Source, ports: &[Port]) -> (String, u16) {
+    let Deployment { path, port, .. } = Deployment::default();
+    let endpoint = match source {
+        Source::Webhook(webhook) => webhook.endpoints.first().map(|endpoint| endpoint.path.clone()),
+        Source::Schedule { .. } | Source::Event { .. } | Source::Manual => None,
+    };
+    // What stands for itself without the node's variables: a number, or a variable's default.
+    let published = ports.iter().find_map(|port| port.container.resolve(|_| None).ok()?.parse().ok());
+    (endpoint.unwrap_or(path), published.unwrap_or(port))
+}

@@ -1,0 +1,87 @@
+//! Mistakes in a configuration.
+
+use super::recipe::Place;
+use http::HeaderName;
+use std::fmt::Display;
+
+/// Why a scheme or its secrets cannot be taken. No message repeats a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// There is no such scheme.
+    #[error("unknown scheme `{found}`; known: {known}")]
+    UnknownScheme {
+        /// What was written.
+        found: String,
+        /// All schemes.
+        known: String,
+    },
+    /// There is no such `type` in an `auth` of an older manifest.
+    #[error("unknown auth type `{0}`; known: hmac, secret, bearer, token")]
+    UnknownType(String),
+    /// A key that the scheme needs is not there.
+    #[error("scheme `{scheme}` needs `{key}`")]
+    MissingKey {
+        /// The scheme.
+        scheme: &'static str,
+        /// The key.
+        key: &'static str,
+    },
+    /// A key is there that the scheme does not read.
+    #[error("scheme `{scheme}` takes no `{key}`: remove it")]
+    UnreadKey {
+        /// The scheme.
+        scheme: &'static str,
+        /// The key.
+        key: &'static str,
+    },
+    /// A key has a value that it cannot have.
+    #[error("`{key}`: {why}")]
+    InvalidKey {
+        /// The key.
+        key: &'static str,
+        /// What is wrong, and what is allowed.
+        why: String,
+    },
+    /// The place that holds the secret is also to name deliveries or events, which are stored and shown.
+    #[error("{0} holds the secret, so it cannot name deliveries or events")]
+    SecretAsName(Place),
+    /// Something else than a reference stands where a secret is named.
+    #[error(
+        "a secret is named, never written: write `${{NAME}}` (letters, digits and `_`, not beginning with a digit), and set NAME on \
+         the node"
+    )]
+    LiteralSecret,
+    /// The scheme needs a secret and names or gets none.
+    #[error("scheme `{0}` needs a secret, and there is none")]
+    SecretMissing(&'static str),
+    /// The scheme proves nothing and is given a secret nevertheless.
+    #[error("scheme `{0}` takes no secret: name the scheme that your sender signs with, or remove the secret")]
+    SecretUnread(&'static str),
+    /// A secret is set and empty.
+    #[error("secret {number} of scheme `{scheme}` is empty")]
+    SecretEmpty {
+        /// The scheme.
+        scheme: &'static str,
+        /// Which of the secrets, from 1.
+        number: usize,
+    },
+    /// A secret is not written as the scheme writes them.
+    #[error("secret {number} of scheme `{scheme}` is not `{prefix}` and base64: copy it whole, as the provider shows it")]
+    SecretMalformed {
+        /// The scheme.
+        scheme: &'static str,
+        /// Which of the secrets, from 1.
+        number: usize,
+        /// What stands before the base64.
+        prefix: &'static str,
+    },
+    /// A value to be sent cannot stand in a header.
+    #[error("the value for header `{0}` cannot stand in a header: it has control characters")]
+    NoHeader(HeaderName),
+}
+
+impl Error {
+    pub(super) fn invalid(key: &'static str, why: impl Display) -> Self {
+        Self::InvalidKey { key, why: why.to_string() }
+    }
+}

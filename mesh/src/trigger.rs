@@ -1,0 +1,113 @@
+//! Triggers: the desired state that operators write, and the observed state that agents report.
+
+use crate::name::{NodeName, TriggerName};
+use crate::package::Manifest;
+use crate::signature::{Auth, SecretRef};
+use crate::target::Target;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// An installed instance of a package: what should be. Its revision is that of its key in the state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trigger {
+    /// Its name, one a mesh.
+    pub name: TriggerName,
+    /// The registry that the package came from.
+    pub registry: String,
+    /// The package, whole, so that a trigger never depends on a registry after its install.
+    pub manifest: Arc<Manifest>,
+    /// What it runs.
+    pub target: Target,
+    /// Environment that the installer set over the package's own. References to secrets, never secrets.
+    #[serde(default)]
+    pub user_config: BTreeMap<String, String>,
+    /// Verification that the installer set over the package's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
+    /// Whether it should run.
+    pub desired: Desired,
+    /// How often it was told to restart: a change of it is a change of revision, and so a new start.
+    #[serde(default)]
+    pub restarts: u64,
+    /// When it was installed.
+    pub installed_at: Timestamp,
+    /// The change that made this revision.
+    pub change: Change,
+}
+
+/// Whether a trigger should run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Desired {
+    /// It should run.
+    Running,
+    /// It should not; its events wait.
+    Stopped,
+}
+
+/// Who changed a trigger, when, and what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// What was changed, in words: `installed 1.0.0`.
+    pub what: String,
+    /// Who asked for it.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Trigger {
+    /// How its deliveries are verified: what the installer said, else what the package says, else nothing.
+    #[must_use]
+    pub fn auth(&self) -> Option<&Auth> {
+        self.auth.as_ref().or_else(|| self.manifest.source().auth())
+    }
+
+    /// The name under which a node keeps the secret that the package calls `name`: the installer may give each instance of a
+    /// package its own, by `config` such as `GITHUB_WEBHOOK_SECRET=${BILLING_REPO_SECRET}`.
+    #[must_use]
+    pub fn secret_name(&self, name: &str) -> String {
+        let renamed = self.user_config.get(name).and_then(|value| SecretRef::parse(value).ok());
+        renamed.map_or_else(|| name.to_owned(), |reference| reference.name().to_owned())
+    }
+}
+
+/// What an agent reports of a slot that it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotStatus {
+    /// The node that holds it.
+    pub node: NodeName,
+    /// The fencing token of its lease.
+    pub token: u64,
+    /// The revision that the report is about.
+    pub revision: u64,
+    /// What is.
+    pub state: SlotState,
+    /// The revision that events are pumped into: while a new one does not get healthy, the one before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serving: Option<u64>,
+    /// Why, in words, when there is something to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The container's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_name: Option<String>,
+    /// Since when it is so.
+    pub since: Timestamp,
+}
+
+/// The state of a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SlotState {
+    /// Being created, or not healthy yet.
+    Starting,
+    /// Healthy, and events are pumped into it.
+    Running,
+    /// It cannot run, and `detail` says why. It is tried again.
+    Error,
+    /// Stopped, as desired.
+    Stopped,
+}
