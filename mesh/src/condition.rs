@@ -17,7 +17,7 @@
 
 mod compare;
 
-use crate::document::{Error, Form, Node, Unknown, shorten};
+use crate::document::{Error, Form, Node, shorten, unknown};
 use crate::path::Path;
 pub(crate) use compare::same;
 use compare::{contains, order, whole};
@@ -64,8 +64,20 @@ enum Comparison {
 }
 
 const OPERATORS: [&str; 14] = [
-    "equals", "not_equals", "in", "not_in", "contains", "not_contains", "starts_with", "ends_with", "exists", "matches",
-    "gt", "gte", "lt", "lte",
+    "equals",
+    "not_equals",
+    "in",
+    "not_in",
+    "contains",
+    "not_contains",
+    "starts_with",
+    "ends_with",
+    "exists",
+    "matches",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
 ];
 
 /// The largest compiled regular expression, in bytes. It bounds what a look at a large body costs.
@@ -84,7 +96,9 @@ pub fn parse(list: &Value) -> Result<Vec<Condition>, Error> {
 /// # Errors
 /// What the first condition that does not hold found, and what it asks for.
 pub fn evaluate(conditions: &[Condition], body: &Value) -> Result<(), Reason> {
-    conditions.iter().try_for_each(|condition| condition.check(body))
+    conditions
+        .iter()
+        .try_for_each(|condition| condition.check(body))
 }
 
 pub(crate) fn read(list: &Node<'_>) -> Result<Vec<Condition>, Error> {
@@ -97,22 +111,27 @@ impl Condition {
         let field = object.require("field", "the path of a field, such as `event.action`,")?;
         let path = Path::parse_in_event(field.text()?).map_err(|error| field.refuse(error))?;
         let mut tests = Vec::new();
-        let mut unknown = None;
+        let mut stray = None;
         for (key, operand) in object.entries().filter(|(key, _)| *key != "field") {
             match Test::read(key, &operand)? {
                 Some(test) => tests.push(test),
-                None => unknown = unknown.or(Some((key, operand))),
+                None => stray = stray.or(Some((key, operand))),
             }
         }
         // An older condition may carry a remark beside its operator, but not a misspelt operator alone: it would hold always.
-        match unknown {
+        match stray {
             Some((key, operand)) if node.form() == Form::Strict || tests.is_empty() => {
-                Err(operand.refuse(Unknown { what: "operator", word: key, known: OPERATORS.into_iter() }))
+                Err(operand.refuse(unknown("operator", key, &OPERATORS)))
             }
-            None if tests.is_empty() => {
-                Err(node.refuse(format_args!("a condition needs an operator; known: {}", OPERATORS.join(", "))))
-            }
-            _ => Ok(Self { field: field.text()?.to_owned(), path, tests }),
+            None if tests.is_empty() => Err(node.refuse(format_args!(
+                "a condition needs an operator; known: {}",
+                OPERATORS.join(", ")
+            ))),
+            _ => Ok(Self {
+                field: field.text()?.to_owned(),
+                path,
+                tests,
+            }),
         }
     }
 
@@ -135,7 +154,15 @@ impl Test {
     /// The test of this operator; none if there is no such operator.
     fn read(operator: &str, operand: &Node<'_>) -> Result<Option<Self>, Error> {
         let value = || operand.value().clone();
-        let values = || Ok::<_, Error>(operand.list()?.iter().map(|node| node.value().clone()).collect());
+        let values = || {
+            Ok::<_, Error>(
+                operand
+                    .list()?
+                    .iter()
+                    .map(|node| node.value().clone())
+                    .collect(),
+            )
+        };
         let text = || operand.text().map(str::to_owned);
         let bound = |comparison| match operand.value() {
             Value::Number(_) | Value::String(_) => Ok(Self::Compare(comparison, value())),
@@ -242,7 +269,9 @@ impl fmt::Display for Test {
             Self::Exists(true) => f.write_str("be there"),
             Self::Exists(false) => f.write_str("not be there"),
             Self::Matches(regex) => write!(f, "match `{}`", shorten(regex.as_str())),
-            Self::Compare(comparison, bound) => write!(f, "be {} {}", comparison.words(), whole(bound)),
+            Self::Compare(comparison, bound) => {
+                write!(f, "be {} {}", comparison.words(), whole(bound))
+            }
         }
     }
 }
@@ -253,7 +282,11 @@ pub(crate) struct OneOf<'a>(pub(crate) &'a [Value]);
 impl fmt::Display for OneOf<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let values: Vec<_> = self.0.iter().take(10).map(whole).collect();
-        let more = if self.0.len() > values.len() { ", …" } else { "" };
+        let more = if self.0.len() > values.len() {
+            ", …"
+        } else {
+            ""
+        };
         write!(f, "one of {}{more}", values.join(", "))
     }
 }
@@ -262,7 +295,11 @@ fn regex(operand: &Node<'_>) -> Result<Regex, Error> {
     RegexBuilder::new(operand.text()?)
         .size_limit(REGEX_SIZE)
         .build()
-        .map_err(|error| operand.refuse(format_args!("not a regular expression that can be used: {error}")))
+        .map_err(|error| {
+            operand.refuse(format_args!(
+                "not a regular expression that can be used: {error}"
+            ))
+        })
 }
 
 #[cfg(test)]

@@ -72,7 +72,11 @@ pub fn github(event_type: &str, body: &Value) -> Params {
 #[must_use]
 pub fn linear(event_type: &str, body: &Value) -> Params {
     let mut found = params(json!({"linear_event": event_type, "action": at(body, "/action")}));
-    let is = |names: &[&str]| names.iter().any(|name| event_type.eq_ignore_ascii_case(name));
+    let is = |names: &[&str]| {
+        names
+            .iter()
+            .any(|name| event_type.eq_ignore_ascii_case(name))
+    };
     let more = if is(&["AgentSessionEvent", "agentSession"]) {
         agent_session(body)
     } else if is(&["Issue"]) {
@@ -100,7 +104,12 @@ pub fn schedule(triggered_at: Timestamp, cron_expression: &str) -> Params {
 }
 
 fn agent_session(body: &Value) -> Params {
-    let first = |pointers: [&str; 2]| pointers.into_iter().map(|way| at(body, way)).find(|found| !found.is_null());
+    let first = |pointers: [&str; 2]| {
+        pointers
+            .into_iter()
+            .map(|way| at(body, way))
+            .find(|found| !found.is_null())
+    };
     let mut found = params(json!({
         "session_id": at(body, "/agentSession/id"),
         "issue_id": first(["/agentSession/issueId", "/agentSession/issue/id"]),
@@ -109,7 +118,10 @@ fn agent_session(body: &Value) -> Params {
         "updated_at": at(body, "/agentSession/updatedAt"),
     }));
     if at(body, "/action") == "prompted" {
-        found.insert("prompt".into(), prompt(at(body, "/agentActivity/content")).into());
+        found.insert(
+            "prompt".into(),
+            prompt(at(body, "/agentActivity/content")).into(),
+        );
     }
     for name in ["guidance", "previousComments"] {
         if let Some(value) = body.get(name).filter(|value| !value.is_null()) {
@@ -121,7 +133,10 @@ fn agent_session(body: &Value) -> Params {
 
 /// What the user wrote, from either form that the content of an activity has.
 fn prompt(content: &Value) -> &str {
-    content.as_str().or_else(|| content.get("body")?.as_str()).unwrap_or_default()
+    content
+        .as_str()
+        .or_else(|| content.get("body")?.as_str())
+        .unwrap_or_default()
 }
 
 /// The value at a JSON pointer (RFC 6901), `null` if there is none.
@@ -179,8 +194,7 @@ mod tests {
             "ref": "refs/heads/main", "repository": {"full_name": "o/r"}, "pusher": {"name": "ada", "email": "a@b.c"},
             "commits": [{"id": "1"}, {"id": "2"}],
         });
-        let expected =
-            json!({"github_event": "push", "ref": "refs/heads/main", "repository": "o/r", "pusher": "ada", "commits": 2});
+        let expected = json!({"github_event": "push", "ref": "refs/heads/main", "repository": "o/r", "pusher": "ada", "commits": 2});
         assert_eq!(of(github("push", &body)), expected);
         assert_eq!(github("push", &json!({}))["commits"], 0);
     }
@@ -201,7 +215,10 @@ mod tests {
         let found = github("pull_request", &json!({"pull_request": "not an object"}));
         assert_eq!(found.len(), 9);
         assert_eq!(found["pr_author"], Value::Null);
-        assert_eq!(of(linear("Comment", &Value::Null)), json!({"linear_event": "Comment", "action": null, "data_id": null}));
+        assert_eq!(
+            of(linear("Comment", &Value::Null)),
+            json!({"linear_event": "Comment", "action": null, "data_id": null})
+        );
     }
 
     fn session(action: &str, more: Value) -> Value {
@@ -218,7 +235,10 @@ mod tests {
 
     #[test]
     fn a_new_agent_session_is_taken_apart() {
-        let body = session("created", json!({"guidance": "be brief", "previousComments": [{"body": "x"}]}));
+        let body = session(
+            "created",
+            json!({"guidance": "be brief", "previousComments": [{"body": "x"}]}),
+        );
         for event_type in ["AgentSessionEvent", "agentSession"] {
             assert_eq!(
                 of(linear(event_type, &body)),
@@ -234,7 +254,10 @@ mod tests {
     #[test]
     fn an_agent_session_has_a_prompt_only_when_it_was_prompted() {
         for (activity, prompt) in [
-            (json!({"content": {"type": "prompt", "body": "do it"}}), "do it"),
+            (
+                json!({"content": {"type": "prompt", "body": "do it"}}),
+                "do it",
+            ),
             (json!({"content": "do it"}), "do it"),
             (json!({"content": {"type": "prompt"}}), ""),
             (json!({"content": {"body": 7}}), ""),
@@ -243,9 +266,16 @@ mod tests {
             (json!(null), ""),
         ] {
             let body = session("prompted", json!({"agentActivity": activity}));
-            assert_eq!(linear("AgentSessionEvent", &body)["prompt"], prompt, "{body}");
+            assert_eq!(
+                linear("AgentSessionEvent", &body)["prompt"],
+                prompt,
+                "{body}"
+            );
         }
-        let found = linear("AgentSessionEvent", &session("created", json!({"guidance": null})));
+        let found = linear(
+            "AgentSessionEvent",
+            &session("created", json!({"guidance": null})),
+        );
         for absent in ["prompt", "guidance", "previousComments"] {
             assert!(!found.contains_key(absent), "{absent}");
         }
@@ -255,7 +285,10 @@ mod tests {
     fn a_session_of_an_older_form_is_read_too() {
         let body = json!({"action": "created", "agentSession": {"id": "s", "state": "pending", "status": "x", "issue": {"id": "i"}}});
         let found = linear("agentSession", &body);
-        assert_eq!((&found["state"], &found["issue_id"]), (&json!("pending"), &json!("i")));
+        assert_eq!(
+            (&found["state"], &found["issue_id"]),
+            (&json!("pending"), &json!("i"))
+        );
         assert_eq!(found["created_at"], Value::Null);
     }
 
@@ -274,7 +307,10 @@ mod tests {
                 })
             );
         }
-        assert_eq!(of(linear("Comment", &body)), json!({"linear_event": "Comment", "action": "update", "data_id": "i-1"}));
+        assert_eq!(
+            of(linear("Comment", &body)),
+            json!({"linear_event": "Comment", "action": "update", "data_id": "i-1"})
+        );
     }
 
     #[test]

@@ -41,15 +41,25 @@ impl Filter {
     /// What packages of the older form for Linear get if they name neither event types nor actions.
     #[must_use]
     pub fn linear() -> Self {
-        Self { event_types: Some(words(["AgentSessionEvent", "agentSession"])), ..Self::default() }
+        Self {
+            event_types: Some(words(["AgentSessionEvent", "agentSession"])),
+            ..Self::default()
+        }
     }
 
     /// The same with the lists of the environment in place of the package's: `FILTER_ACTIONS` and `FILTER_EVENT_TYPES`, each
     /// separated by commas. A blank one counts as not set, and `*` wants all.
     #[must_use]
     pub fn with_overrides(mut self, actions: Option<&str>, event_types: Option<&str>) -> Self {
-        for (list, given) in [(&mut self.actions, actions), (&mut self.event_types, event_types)] {
-            let given: Vec<_> = given.into_iter().flat_map(|text| text.split(',')).map(str::trim).collect();
+        for (list, given) in [
+            (&mut self.actions, actions),
+            (&mut self.event_types, event_types),
+        ] {
+            let given: Vec<_> = given
+                .into_iter()
+                .flat_map(|text| text.split(','))
+                .map(str::trim)
+                .collect();
             if given.contains(&"*") {
                 *list = None;
             } else if given.iter().any(|word| !word.is_empty()) {
@@ -65,12 +75,21 @@ impl Filter {
     /// What the first list that is not met found, and what it asks for.
     pub fn admit(&self, event_type: Option<&str>, body: &Value) -> Result<(), Reason> {
         if let Some(allowed) = &self.event_types {
-            meet("the event type", event_type.map(Value::from).as_ref(), allowed)?;
+            meet(
+                "the event type",
+                event_type.map(Value::from).as_ref(),
+                allowed,
+            )?;
         }
-        if let (Some(allowed), Some(action)) = (&self.actions, body.get("action").filter(|action| action.is_string())) {
+        if let (Some(allowed), Some(action)) = (
+            &self.actions,
+            body.get("action").filter(|action| action.is_string()),
+        ) {
             meet("the action", Some(action), allowed)?;
         }
-        self.fields.iter().try_for_each(|field| meet(&field.name, field.path.find(body), &field.allowed))
+        self.fields
+            .iter()
+            .try_for_each(|field| meet(&field.name, field.path.find(body), &field.allowed))
     }
 
     /// Whether it names event types or actions.
@@ -80,19 +99,34 @@ impl Filter {
 
     /// The same, with the event types and actions of another.
     pub(crate) fn with_kinds_of(self, other: Self) -> Self {
-        Self { event_types: other.event_types, actions: other.actions, fields: self.fields }
+        Self {
+            event_types: other.event_types,
+            actions: other.actions,
+            fields: self.fields,
+        }
     }
 
     /// Reads a package's `filters`.
     pub(crate) fn read(node: &Node<'_>) -> Result<Self, Error> {
         let object = node.object()?;
-        let mut filter =
-            Self { event_types: event_types(&object)?, actions: texts(&object, "actions")?, fields: Vec::new() };
+        let mut filter = Self {
+            event_types: event_types(&object)?,
+            actions: texts(&object, "actions")?,
+            fields: Vec::new(),
+        };
         for (key, value) in object.entries() {
             if key == "event" || key.starts_with("event.") {
                 let path = Path::parse_in_event(key).map_err(|error| value.refuse(error))?;
-                let allowed = value.one_or_many()?.iter().map(|node| node.value().clone()).collect();
-                filter.fields.push(Field { name: key.to_owned(), path, allowed });
+                let allowed = value
+                    .one_or_many()?
+                    .iter()
+                    .map(|node| node.value().clone())
+                    .collect();
+                filter.fields.push(Field {
+                    name: key.to_owned(),
+                    path,
+                    allowed,
+                });
             } else if !["event_type", "event_types", "actions"].contains(&key) {
                 object.only(&["event_type", "event_types", "actions", "event.…"])?;
             }
@@ -110,19 +144,28 @@ fn event_types(object: &Object<'_>) -> Result<Option<Vec<Value>>, Error> {
 }
 
 fn texts(object: &Object<'_>, key: &str) -> Result<Option<Vec<Value>>, Error> {
-    let Some(node) = object.get(key) else { return Ok(None) };
+    let Some(node) = object.get(key) else {
+        return Ok(None);
+    };
     let list: Vec<_> = node.one_or_many()?;
     if list.is_empty() {
         return Err(node.refuse("an empty list wants nothing; leave the key out to want all"));
     }
-    list.iter().map(|node| node.text().map(Value::from)).collect::<Result<_, _>>().map(Some)
+    list.iter()
+        .map(|node| node.text().map(Value::from))
+        .collect::<Result<_, _>>()
+        .map(Some)
 }
 
 fn meet(what: &str, found: Option<&Value>, allowed: &[Value]) -> Result<(), Reason> {
     if found.is_some_and(|found| allowed.iter().any(|value| same(found, value))) {
         return Ok(());
     }
-    Err(Reason::about(what, found, format_args!("be {}", OneOf(allowed))))
+    Err(Reason::about(
+        what,
+        found,
+        format_args!("be {}", OneOf(allowed)),
+    ))
 }
 
 fn words<'a>(list: impl IntoIterator<Item = &'a str>) -> Vec<Value> {
@@ -140,7 +183,10 @@ mod tests {
     }
 
     fn reason(filter: &Filter, event_type: &str, body: Value) -> String {
-        filter.admit(Some(event_type), &body).unwrap_err().to_string()
+        filter
+            .admit(Some(event_type), &body)
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
@@ -169,22 +215,40 @@ mod tests {
             reason(&filter, "push", json!({"repository": {"private": false}})),
             "event.labels.0.name is missing, and must be one of `bug`, `ui`"
         );
-        assert!(filter.admit(None, &body).unwrap_err().as_str().contains("the event type is missing"));
+        assert!(
+            filter
+                .admit(None, &body)
+                .unwrap_err()
+                .as_str()
+                .contains("the event type is missing")
+        );
     }
 
     #[test]
     fn a_filter_on_actions_lets_pass_what_has_none() {
         let filter = Filter::github();
-        assert_eq!(filter.admit(Some("push"), &json!({"ref": "refs/heads/main"})), Ok(()));
-        assert_eq!(filter.admit(Some("pull_request"), &json!({"action": "synchronize"})), Ok(()));
-        assert!(reason(&filter, "pull_request", json!({"action": "closed"})).contains("the action is `closed`"));
+        assert_eq!(
+            filter.admit(Some("push"), &json!({"ref": "refs/heads/main"})),
+            Ok(())
+        );
+        assert_eq!(
+            filter.admit(Some("pull_request"), &json!({"action": "synchronize"})),
+            Ok(())
+        );
+        assert!(
+            reason(&filter, "pull_request", json!({"action": "closed"}))
+                .contains("the action is `closed`")
+        );
         assert!(reason(&filter, "ping", json!({"zen": "."})).contains("the event type is `ping`"));
     }
 
     #[test]
     fn linear_sends_its_sessions_under_either_name() {
         for event_type in ["AgentSessionEvent", "agentSession"] {
-            assert_eq!(Filter::linear().admit(Some(event_type), &json!({"action": "prompted"})), Ok(()));
+            assert_eq!(
+                Filter::linear().admit(Some(event_type), &json!({"action": "prompted"})),
+                Ok(())
+            );
         }
         assert!(Filter::linear().admit(Some("Issue"), &json!({})).is_err());
     }
@@ -193,11 +257,23 @@ mod tests {
     fn the_environment_overrides_the_package() {
         let closed = json!({"action": "closed"});
         let with = |actions, types| Filter::github().with_overrides(actions, types);
-        assert_eq!(with(Some("closed, reopened"), None).admit(Some("issues"), &closed), Ok(()));
-        assert_eq!(with(Some("*"), Some("*")).admit(Some("release"), &closed), Ok(()));
-        assert_eq!(with(None, Some("release")).admit(Some("release"), &json!({})), Ok(()));
+        assert_eq!(
+            with(Some("closed, reopened"), None).admit(Some("issues"), &closed),
+            Ok(())
+        );
+        assert_eq!(
+            with(Some("*"), Some("*")).admit(Some("release"), &closed),
+            Ok(())
+        );
+        assert_eq!(
+            with(None, Some("release")).admit(Some("release"), &json!({})),
+            Ok(())
+        );
         for blank in [None, Some(""), Some(" , ")] {
-            assert!(with(blank, blank).admit(Some("issues"), &closed).is_err(), "{blank:?}");
+            assert!(
+                with(blank, blank).admit(Some("issues"), &closed).is_err(),
+                "{blank:?}"
+            );
         }
     }
 
@@ -211,7 +287,10 @@ mod tests {
         let misspelt = json!({"action": ["opened"]});
         let node = |form| Node::root(&misspelt, "trigger.filters", form);
         let error = Filter::read(&node(Form::Strict)).unwrap_err().to_string();
-        assert!(error.starts_with("trigger.filters.action: unknown key `action`; known: event_type"), "{error}");
+        assert!(
+            error.starts_with("trigger.filters.action: unknown key `action`; known: event_type"),
+            "{error}"
+        );
         assert!(error.ends_with("did you mean `actions`?"), "{error}");
         assert_eq!(Filter::read(&node(Form::Older)).unwrap(), Filter::default());
         let empty = json!({"actions": []});

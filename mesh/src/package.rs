@@ -73,9 +73,13 @@ impl Manifest {
     pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, Error> {
         let text = text.as_ref();
         if text.len() > MAX_SIZE {
-            return Err(Error::TooLarge { size: text.len(), max: MAX_SIZE });
+            return Err(Error::TooLarge {
+                size: text.len(),
+                max: MAX_SIZE,
+            });
         }
-        let document = serde_json::from_slice(text).map_err(|error| Error::Syntax(error.to_string()))?;
+        let document =
+            serde_json::from_slice(text).map_err(|error| Error::Syntax(error.to_string()))?;
         read::manifest(document)
     }
 
@@ -186,7 +190,10 @@ impl Manifest {
     /// Whether it can do without this secret.
     #[must_use]
     pub fn is_optional(&self, secret: &str) -> bool {
-        self.requirements.optional_secrets.iter().any(|name| name == secret)
+        self.requirements
+            .optional_secrets
+            .iter()
+            .any(|name| name == secret)
     }
 }
 
@@ -212,7 +219,10 @@ impl TryFrom<Value> for Manifest {
     fn try_from(document: Value) -> Result<Self, Error> {
         let size = document.to_string().len();
         if size > MAX_SIZE {
-            return Err(Error::TooLarge { size, max: MAX_SIZE });
+            return Err(Error::TooLarge {
+                size,
+                max: MAX_SIZE,
+            });
         }
         read::manifest(document)
     }

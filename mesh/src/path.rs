@@ -15,7 +15,9 @@ pub enum Error {
     #[error("the path `{0}` has an empty part")]
     EmptyPart(String),
     /// A path into an event that does not say so.
-    #[error("the path `{0}` does not begin with `event`; write `event.{0}` for a field of the event")]
+    #[error(
+        "the path `{0}` does not begin with `event`; write `event.{0}` for a field of the event"
+    )]
     NotOfEvent(String),
 }
 
@@ -82,7 +84,10 @@ impl fmt::Display for Path {
 impl Step {
     fn new(key: &str) -> Self {
         let digits = key.bytes().all(|b| b.is_ascii_digit());
-        Self { key: key.into(), index: if digits { key.parse().ok() } else { None } }
+        Self {
+            key: key.into(),
+            index: if digits { key.parse().ok() } else { None },
+        }
     }
 }
 
@@ -100,7 +105,13 @@ mod tests {
         assert_eq!(at("event.by.0"), Some(json!("zero")));
         assert_eq!(at("event.none"), Some(Value::Null));
         assert_eq!(at("event"), Some(value.clone()));
-        for nowhere in ["event.items.2", "event.items.+1", "event.items.id", "event.none.x", "event.no"] {
+        for nowhere in [
+            "event.items.2",
+            "event.items.+1",
+            "event.items.id",
+            "event.none.x",
+            "event.no",
+        ] {
             assert_eq!(at(nowhere), None, "{nowhere}");
         }
     }
@@ -108,7 +119,10 @@ mod tests {
     #[test]
     fn what_is_not_a_path_is_refused_with_the_way_to_write_it() {
         for text in ["event.", "event..a", "event.a."] {
-            assert!(matches!(Path::parse_in_event(text), Err(Error::EmptyPart(_))), "{text}");
+            assert!(
+                matches!(Path::parse_in_event(text), Err(Error::EmptyPart(_))),
+                "{text}"
+            );
         }
         let error = Path::parse_in_event("action").unwrap_err().to_string();
         assert!(error.contains("`event.action`"), "{error}");

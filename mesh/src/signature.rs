@@ -23,15 +23,18 @@
 
 mod auth;
 mod body;
+mod custom;
 mod error;
 mod headers;
 mod key;
+mod names;
 mod proof;
 mod providers;
 mod recipe;
 mod refusal;
 mod sender;
 mod settings;
+mod time;
 mod verified;
 mod verifier;
 

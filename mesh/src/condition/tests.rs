@@ -19,12 +19,32 @@ fn each_operator_holds_where_it_should_and_only_there() {
     for (field, operator, holds, fails) in [
         ("event.action", "equals", json!("opened"), json!("closed")),
         ("event.number", "equals", json!(7.0), json!("7")),
-        ("event.big", "equals", json!(9_007_199_254_740_993_u64), json!(9_007_199_254_740_992_u64)),
+        (
+            "event.big",
+            "equals",
+            json!(9_007_199_254_740_993_u64),
+            json!(9_007_199_254_740_992_u64),
+        ),
         ("event.merged_at", "equals", json!(null), json!(false)),
         ("event.user", "equals", json!({"login": "ada"}), json!({})),
-        ("event.action", "not_equals", json!("closed"), json!("opened")),
-        ("event.action", "in", json!(["opened", "synchronize"]), json!(["closed"])),
-        ("event.action", "not_in", json!(["closed"]), json!(["opened"])),
+        (
+            "event.action",
+            "not_equals",
+            json!("closed"),
+            json!("opened"),
+        ),
+        (
+            "event.action",
+            "in",
+            json!(["opened", "synchronize"]),
+            json!(["closed"]),
+        ),
+        (
+            "event.action",
+            "not_in",
+            json!(["closed"]),
+            json!(["opened"]),
+        ),
         ("event.action", "contains", json!("pen"), json!("x")),
         ("event.names", "contains", json!("bug"), json!("bu")),
         ("event.user", "contains", json!("login"), json!("ada")),
@@ -33,15 +53,32 @@ fn each_operator_holds_where_it_should_and_only_there() {
         ("event.labels.0.name", "ends_with", json!("ug"), json!("bu")),
         ("event.user.login", "exists", json!(true), json!(false)),
         ("event.merged_at", "exists", json!(false), json!(true)),
-        ("event.action", "matches", json!("^(opened|closed)$"), json!("^open$")),
+        (
+            "event.action",
+            "matches",
+            json!("^(opened|closed)$"),
+            json!("^open$"),
+        ),
         ("event.number", "gt", json!(6.5), json!(7)),
         ("event.number", "gte", json!(7), json!(8)),
         ("event.number", "lt", json!(8), json!(7)),
         ("event.number", "lte", json!(7), json!(6)),
-        ("event.created_at", "gt", json!("2026-11-22"), json!("2026-11-23")),
+        (
+            "event.created_at",
+            "gt",
+            json!("2026-11-22"),
+            json!("2026-11-23"),
+        ),
     ] {
-        assert_eq!(verdict(json!({"field": field, operator: holds})), Ok(()), "{field} {operator} {holds}");
-        assert!(verdict(json!({"field": field, operator: fails})).is_err(), "{field} {operator} {fails}");
+        assert_eq!(
+            verdict(json!({"field": field, operator: holds})),
+            Ok(()),
+            "{field} {operator} {holds}"
+        );
+        assert!(
+            verdict(json!({"field": field, operator: fails})).is_err(),
+            "{field} {operator} {fails}"
+        );
     }
 }
 
@@ -53,7 +90,11 @@ fn of_a_missing_field_only_what_denies_holds() {
         ("not_contains", json!("a")),
         ("exists", json!(false)),
     ] {
-        assert_eq!(verdict(json!({"field": "event.no.such", operator: operand})), Ok(()), "{operator}");
+        assert_eq!(
+            verdict(json!({"field": "event.no.such", operator: operand})),
+            Ok(()),
+            "{operator}"
+        );
     }
     for (operator, operand) in [
         ("equals", json!(null)),
@@ -66,7 +107,10 @@ fn of_a_missing_field_only_what_denies_holds() {
         ("gt", json!(0)),
         ("lt", json!(0)),
     ] {
-        assert!(verdict(json!({"field": "event.no.such", operator: operand})).is_err(), "{operator}");
+        assert!(
+            verdict(json!({"field": "event.no.such", operator: operand})).is_err(),
+            "{operator}"
+        );
     }
 }
 
@@ -79,11 +123,17 @@ fn values_of_another_type_do_not_compare() {
 
 #[test]
 fn all_conditions_and_all_their_operators_must_hold() {
-    assert_eq!(verdict(json!({"field": "event.number", "gte": 1, "lt": 10})), Ok(()));
+    assert_eq!(
+        verdict(json!({"field": "event.number", "gte": 1, "lt": 10})),
+        Ok(())
+    );
     assert!(verdict(json!({"field": "event.number", "gte": 1, "lt": 5})).is_err());
     let two = json!([{"field": "event.number", "gt": 1}, {"field": "event.draft", "equals": true}]);
     let reason = evaluate(&parse(&two).unwrap(), &body()).unwrap_err();
-    assert_eq!(reason.as_str(), "event.draft is `false`, and must be `true`");
+    assert_eq!(
+        reason.as_str(),
+        "event.draft is `false`, and must be `true`"
+    );
     assert_eq!(evaluate(&[], &Value::Null), Ok(()));
 }
 
@@ -94,9 +144,18 @@ fn a_reason_says_what_was_found_and_what_is_asked_for() {
             json!({"field": "event.action", "in": ["a", "b"]}),
             "event.action is `opened`, and must be one of `a`, `b`",
         ),
-        (json!({"field": "event.x", "exists": true}), "event.x is missing, and must be there"),
-        (json!({"field": "event.number", "gt": 9}), "event.number is `7`, and must be greater than `9`"),
-        (json!({"field": "event.user.login", "matches": "^b"}), "event.user.login is `ada`, and must match `^b`"),
+        (
+            json!({"field": "event.x", "exists": true}),
+            "event.x is missing, and must be there",
+        ),
+        (
+            json!({"field": "event.number", "gt": 9}),
+            "event.number is `7`, and must be greater than `9`",
+        ),
+        (
+            json!({"field": "event.user.login", "matches": "^b"}),
+            "event.user.login is `ada`, and must match `^b`",
+        ),
     ] {
         assert_eq!(verdict(condition), Err(reason.to_owned()));
     }
@@ -106,30 +165,51 @@ fn a_reason_says_what_was_found_and_what_is_asked_for() {
 fn a_condition_that_says_nothing_or_something_unknown_is_refused() {
     let refused = |list: Value| parse(&list).unwrap_err().to_string();
     let error = refused(json!([{"field": "event.a", "equal": 1}]));
-    assert!(error.starts_with("conditions[0].equal: unknown operator `equal`; known: equals, "), "{error}");
+    assert!(
+        error.starts_with("conditions[0].equal: unknown operator `equal`; known: equals, "),
+        "{error}"
+    );
     assert!(error.ends_with("did you mean `equals`?"), "{error}");
-    assert!(refused(json!([{"field": "event.a", "equals": 1, "note": 1}])).contains("unknown operator `note`"));
+    assert!(
+        refused(json!([{"field": "event.a", "equals": 1, "note": 1}]))
+            .contains("unknown operator `note`")
+    );
     assert!(refused(json!([{"field": "event.a"}])).contains("needs an operator"));
     assert!(refused(json!([{"equals": 1}])).starts_with("conditions[0].field: missing"));
     assert!(refused(json!([{"field": "action", "equals": 1}])).contains("write `event.action`"));
     assert!(refused(json!([{"field": "event.a", "in": "x"}])).contains("a list is needed"));
-    assert!(refused(json!([{"field": "event.a", "gt": true}])).contains("a number or a string is needed"));
-    assert!(refused(json!([{"field": "event.a", "exists": "yes"}])).contains("conditions[0].exists"));
+    assert!(
+        refused(json!([{"field": "event.a", "gt": true}]))
+            .contains("a number or a string is needed")
+    );
+    assert!(
+        refused(json!([{"field": "event.a", "exists": "yes"}])).contains("conditions[0].exists")
+    );
     assert!(refused(json!({"field": "event.a"})).contains("a list is needed"));
 }
 
 #[test]
 fn a_regular_expression_that_is_malformed_or_huge_is_refused() {
     for pattern in ["(", "a{1000}{1000}"] {
-        let error = parse(&json!([{"field": "event.a", "matches": pattern}])).unwrap_err().to_string();
-        assert!(error.starts_with("conditions[0].matches: not a regular expression"), "{error}");
+        let error = parse(&json!([{"field": "event.a", "matches": pattern}]))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("conditions[0].matches: not a regular expression"),
+            "{error}"
+        );
     }
 }
 
 #[test]
 fn an_older_condition_may_carry_a_remark_but_no_operator_that_is_misspelt() {
-    let older = |condition: Value| read(&Node::root(&json!([condition]), "conditions", Form::Older)).map(|list| list.len());
-    assert_eq!(older(json!({"field": "event.a", "equals": 1, "description": "why"})), Ok(1));
+    let older = |condition: Value| {
+        read(&Node::root(&json!([condition]), "conditions", Form::Older)).map(|list| list.len())
+    };
+    assert_eq!(
+        older(json!({"field": "event.a", "equals": 1, "description": "why"})),
+        Ok(1)
+    );
     assert!(older(json!({"field": "event.a", "equal": 1})).is_err());
 }
 

@@ -9,12 +9,26 @@ use serde::Deserialize;
 use serde_json::json;
 
 const KEYS: [&str; 13] = [
-    "scheme", "secret", "header", "field", "prefix", "encoding", "algorithm", "signed", "timestamp_header",
-    "tolerance_seconds", "delivery_id_header", "delivery_id_path", "event_type_header",
+    "scheme",
+    "secret",
+    "header",
+    "field",
+    "prefix",
+    "encoding",
+    "algorithm",
+    "signed",
+    "timestamp_header",
+    "tolerance_seconds",
+    "delivery_id_header",
+    "delivery_id_path",
+    "event_type_header",
 ];
 
 /// What a webhook's `auth` asks for. Of an older manifest without one, anyone may post, and there is none.
-pub(super) fn read(trigger: &Object<'_>, requirements: &Requirements) -> Result<Option<Auth>, Error> {
+pub(super) fn read(
+    trigger: &Object<'_>,
+    requirements: &Requirements,
+) -> Result<Option<Auth>, Error> {
     match (trigger.get("auth"), trigger.form()) {
         (Some(node), Form::Strict) => strict(&node).map(Some),
         (Some(node), Form::Older) if !is_open(&node) => older(&node, trigger, requirements).map(Some),
@@ -45,19 +59,28 @@ fn is_open(node: &Node<'_>) -> bool {
 
 /// Without verification; a delivery may still be named by a header of the manifest's choice.
 fn open(trigger: &Object<'_>) -> Result<Option<Auth>, Error> {
-    let Some(node) = delivery_id_header(trigger)? else { return Ok(None) };
+    let Some(node) = delivery_id_header(trigger)? else {
+        return Ok(None);
+    };
     let auth = Auth::deserialize(json!({"scheme": "none", "delivery_id_header": node.text()?}));
     auth.map(Some).map_err(|error| node.refuse(error))
 }
 
-fn older(node: &Node<'_>, trigger: &Object<'_>, requirements: &Requirements) -> Result<Auth, Error> {
+fn older(
+    node: &Node<'_>,
+    trigger: &Object<'_>,
+    requirements: &Requirements,
+) -> Result<Auth, Error> {
     let object = node.object()?;
     if let (Some(scheme), None) = (object.get("scheme"), object.get("type")) {
         return Err(scheme.refuse("is of manifest 2; write `\"manifest\": 2` into the document"));
     }
-    let text = |key: &str| object.get(key).map(|node| node.text()).transpose();
+    let text = |key: &str| object.read(key, Node::text);
     let (header, field) = (text("header")?, text("field")?);
-    let kind = match object.require("type", "one of hmac, secret, bearer, token")?.text()? {
+    let kind = match object
+        .require("type", "one of hmac, secret, bearer, token")?
+        .text()?
+    {
         // A shared secret in the body goes by the name of `token`.
         "secret" if header.is_none() && field.is_some() => "token",
         kind => kind,
@@ -67,14 +90,17 @@ fn older(node: &Node<'_>, trigger: &Object<'_>, requirements: &Requirements) -> 
         header,
         algorithm: text("algorithm")?,
         field,
-        delivery_id_header: delivery_id_header(trigger)?.map(|node| node.text()).transpose()?,
-        secret: secret(&object, requirements).map_err(|error| object.node("secret").refuse(error))?,
+        delivery_id_header: delivery_id_header(trigger)?
+            .map(|node| node.text())
+            .transpose()?,
+        secret: secret(&object, requirements)
+            .map_err(|error| object.node("secret").refuse(error))?,
     };
     Auth::from_legacy(legacy).map_err(|error| node.refuse(error))
 }
 
 fn delivery_id_header<'a>(trigger: &Object<'a>) -> Result<Option<Node<'a>>, Error> {
-    let deduplication = trigger.get("deduplication").map(|node| node.object()).transpose()?;
+    let deduplication = trigger.read("deduplication", Node::object)?;
     Ok(deduplication.and_then(|object| object.get("header")))
 }
 
@@ -83,7 +109,9 @@ fn delivery_id_header<'a>(trigger: &Object<'a>) -> Result<Option<Node<'a>>, Erro
 fn secret(auth: &Object<'_>, requirements: &Requirements) -> Result<SecretRef, signature::Error> {
     let required = &requirements.secrets;
     let Some(node) = auth.get("secret") else {
-        let mut likely = required.iter().filter(|name| required.len() == 1 || name.ends_with("WEBHOOK_SECRET"));
+        let mut likely = required
+            .iter()
+            .filter(|name| required.len() == 1 || name.ends_with("WEBHOOK_SECRET"));
         return match (likely.next(), likely.next()) {
             (Some(name), None) => SecretRef::named(name),
             _ => Err(signature::Error::LiteralSecret),
@@ -106,14 +134,20 @@ mod tests {
     use serde_json::Value;
 
     fn read_as(form: Form, trigger: Value, secrets: &[&str]) -> Result<Option<Auth>, Error> {
-        let requirements =
-            Requirements { secrets: secrets.iter().map(|&name| name.to_owned()).collect(), ..Requirements::default() };
-        read(&Node::root(&trigger, "trigger", form).object()?, &requirements)
+        let requirements = Requirements {
+            secrets: secrets.iter().map(|&name| name.to_owned()).collect(),
+            ..Requirements::default()
+        };
+        read(
+            &Node::root(&trigger, "trigger", form).object()?,
+            &requirements,
+        )
     }
 
     fn older(auth: Value, secrets: &[&str]) -> Result<Auth, String> {
         let read = read_as(Form::Older, json!({"auth": auth}), secrets);
-        read.map(|auth| auth.expect("an `auth` is given")).map_err(|error| error.to_string())
+        read.map(|auth| auth.expect("an `auth` is given"))
+            .map_err(|error| error.to_string())
     }
 
     fn secret_of(auth: Value, secrets: &[&str]) -> Result<String, String> {
@@ -123,15 +157,37 @@ mod tests {
     #[test]
     fn the_header_of_an_older_manifest_picks_the_scheme() {
         for (auth, scheme) in [
-            (json!({"type": "hmac", "header": "X-Hub-Signature-256", "secret": "${A}"}), "github"),
-            (json!({"type": "hmac", "header": "Linear-Signature", "algorithm": "sha256", "secret": "${A}"}), "linear"),
-            (json!({"type": "hmac", "header": "X-Sign", "algorithm": "sha512", "secret": "${A}"}), "hmac"),
-            (json!({"type": "secret", "header": "X-Secret", "secret": "${A}"}), "secret"),
+            (
+                json!({"type": "hmac", "header": "X-Hub-Signature-256", "secret": "${A}"}),
+                "github",
+            ),
+            (
+                json!({"type": "hmac", "header": "Linear-Signature", "algorithm": "sha256", "secret": "${A}"}),
+                "linear",
+            ),
+            (
+                json!({"type": "hmac", "header": "X-Sign", "algorithm": "sha512", "secret": "${A}"}),
+                "hmac",
+            ),
+            (
+                json!({"type": "secret", "header": "X-Secret", "secret": "${A}"}),
+                "secret",
+            ),
             (json!({"type": "bearer", "secret": "${A}"}), "bearer"),
-            (json!({"type": "token", "field": "token", "secret": "${A}", "since": 1}), "token"),
-            (json!({"type": "secret", "field": "token", "secret": "${A}"}), "token"),
+            (
+                json!({"type": "token", "field": "token", "secret": "${A}", "since": 1}),
+                "token",
+            ),
+            (
+                json!({"type": "secret", "field": "token", "secret": "${A}"}),
+                "token",
+            ),
         ] {
-            assert_eq!(older(auth.clone(), &[]).unwrap().scheme().name(), scheme, "{auth}");
+            assert_eq!(
+                older(auth.clone(), &[]).unwrap().scheme().name(),
+                scheme,
+                "{auth}"
+            );
         }
     }
 
@@ -139,22 +195,44 @@ mod tests {
     fn an_older_manifest_names_its_secret_in_one_of_several_ways() {
         let auth = |secret: Value| json!({"type": "bearer", "secret": secret});
         assert_eq!(secret_of(auth(json!("${A}")), &["B"]).as_deref(), Ok("A"));
-        assert_eq!(secret_of(auth(json!("${A:-changeme}")), &[]).as_deref(), Ok("A"));
+        assert_eq!(
+            secret_of(auth(json!("${A:-changeme}")), &[]).as_deref(),
+            Ok("A")
+        );
         assert_eq!(secret_of(auth(json!("B")), &["A", "B"]).as_deref(), Ok("B"));
         assert_eq!(secret_of(auth(json!(null)), &["A"]).as_deref(), Ok("A"));
-        assert_eq!(secret_of(auth(json!(null)), &["A", "X_WEBHOOK_SECRET"]).as_deref(), Ok("X_WEBHOOK_SECRET"));
-        for (secret, required) in [(json!("B"), &["A"][..]), (json!(null), &["A", "B"]), (json!(null), &[]), (json!(7), &["A"])] {
+        assert_eq!(
+            secret_of(auth(json!(null)), &["A", "X_WEBHOOK_SECRET"]).as_deref(),
+            Ok("X_WEBHOOK_SECRET")
+        );
+        for (secret, required) in [
+            (json!("B"), &["A"][..]),
+            (json!(null), &["A", "B"]),
+            (json!(null), &[]),
+            (json!(7), &["A"]),
+        ] {
             let error = secret_of(auth(secret), required).unwrap_err();
-            assert!(error.starts_with("trigger.auth.secret: a secret is named, never written"), "{error}");
+            assert!(
+                error.starts_with("trigger.auth.secret: a secret is named, never written"),
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn no_refusal_repeats_a_secret_that_was_written_out() {
         for form in [Form::Older, Form::Strict] {
-            for secret in [json!("s3cr3t"), json!("${s3cr3t"), json!(["s3cr3t"]), json!({"s3cr3t": 1}), json!("x${s3cr3t}")] {
+            for secret in [
+                json!("s3cr3t"),
+                json!("${s3cr3t"),
+                json!(["s3cr3t"]),
+                json!({"s3cr3t": 1}),
+                json!("x${s3cr3t}"),
+            ] {
                 let auth = json!({"type": "bearer", "scheme": "bearer", "secret": secret});
-                let error = read_as(form, json!({"auth": auth}), &[]).unwrap_err().to_string();
+                let error = read_as(form, json!({"auth": auth}), &[])
+                    .unwrap_err()
+                    .to_string();
                 assert!(!error.contains("s3cr3t"), "{error}");
             }
         }
@@ -163,22 +241,50 @@ mod tests {
     #[test]
     fn an_older_manifest_may_let_anyone_post_and_a_strict_one_must_say_so() {
         assert_eq!(read_as(Form::Older, json!({}), &[]), Ok(None));
-        assert_eq!(read_as(Form::Older, json!({"auth": {"type": "none"}}), &[]), Ok(None));
-        let named = read_as(Form::Older, json!({"deduplication": {"header": "X-Delivery"}}), &[]).unwrap().unwrap();
+        assert_eq!(
+            read_as(Form::Older, json!({"auth": {"type": "none"}}), &[]),
+            Ok(None)
+        );
+        let named = read_as(
+            Form::Older,
+            json!({"deduplication": {"header": "X-Delivery"}}),
+            &[],
+        )
+        .unwrap()
+        .unwrap();
         assert_eq!(named.scheme().name(), "none");
-        let error = read_as(Form::Strict, json!({}), &[]).unwrap_err().to_string();
-        assert!(error.starts_with("trigger.auth: missing; a webhook must say how it is verified"), "{error}");
-        assert!(read_as(Form::Strict, json!({"auth": {"scheme": "none"}}), &[]).unwrap().is_some());
+        let error = read_as(Form::Strict, json!({}), &[])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("trigger.auth: missing; a webhook must say how it is verified"),
+            "{error}"
+        );
+        assert!(
+            read_as(Form::Strict, json!({"auth": {"scheme": "none"}}), &[])
+                .unwrap()
+                .is_some()
+        );
     }
 
     #[test]
     fn a_misspelt_key_or_scheme_is_refused_with_what_is_known() {
-        let refused = |auth: Value| read_as(Form::Strict, json!({"auth": auth}), &[]).unwrap_err().to_string();
+        let refused = |auth: Value| {
+            read_as(Form::Strict, json!({"auth": auth}), &[])
+                .unwrap_err()
+                .to_string()
+        };
         let error = refused(json!({"scheme": "github", "secrets": "${A}"}));
-        assert!(error.starts_with("trigger.auth.secrets: unknown key `secrets`; known: scheme, secret"), "{error}");
+        assert!(
+            error.starts_with("trigger.auth.secrets: unknown key `secrets`; known: scheme, secret"),
+            "{error}"
+        );
         assert!(error.ends_with("did you mean `secret`?"), "{error}");
         let error = refused(json!({"scheme": "githb", "secret": "${A}"}));
-        assert!(error.starts_with("trigger.auth: unknown scheme `githb`; known: "), "{error}");
+        assert!(
+            error.starts_with("trigger.auth: unknown scheme `githb`; known: "),
+            "{error}"
+        );
     }
 
     #[test]

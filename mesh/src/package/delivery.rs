@@ -22,7 +22,11 @@ impl Default for Delivery {
     fn default() -> Self {
         Self {
             timeout: Duration::from_secs(900),
-            retry: Policy { max_attempts: 8, base: Duration::from_secs(1), cap: Duration::from_secs(300) },
+            retry: Policy {
+                max_attempts: 8,
+                base: Duration::from_secs(1),
+                cap: Duration::from_secs(300),
+            },
             max_in_flight: 16,
         }
     }
@@ -31,19 +35,37 @@ impl Default for Delivery {
 impl Delivery {
     pub(super) fn read(node: &Node<'_>) -> Result<Self, Error> {
         let object = node.object()?;
-        object.only(&["timeout_seconds", "max_attempts", "backoff_seconds", "max_backoff_seconds", "max_in_flight"])?;
-        let seconds = |key, bounds, default| object.get(key).map_or(Ok(default), |node| node.seconds(bounds));
+        object.only(&[
+            "timeout_seconds",
+            "max_attempts",
+            "backoff_seconds",
+            "max_backoff_seconds",
+            "max_in_flight",
+        ])?;
+        let seconds = |key, bounds, default| {
+            object
+                .get(key)
+                .map_or(Ok(default), |node| node.seconds(bounds))
+        };
         let count = |key, max: u32, default| {
-            let count = object.get(key).map(|node| node.whole(1..=u64::from(max))).transpose()?;
+            let count = object.read(key, |node| node.whole(1..=u64::from(max)))?;
             Ok::<u32, Error>(count.and_then(|n| n.try_into().ok()).unwrap_or(default))
         };
         let default = Self::default();
         let base = seconds("backoff_seconds", 0.1..=3_600.0, default.retry.base)?;
         // The default cap gives way to a longer base; a cap that is written does not.
-        let cap = seconds("max_backoff_seconds", base.as_secs_f64()..=86_400.0, default.retry.cap.max(base))?;
+        let cap = seconds(
+            "max_backoff_seconds",
+            base.as_secs_f64()..=86_400.0,
+            default.retry.cap.max(base),
+        )?;
         Ok(Self {
             timeout: seconds("timeout_seconds", 1.0..=86_400.0, default.timeout)?,
-            retry: Policy { max_attempts: count("max_attempts", 100, default.retry.max_attempts)?, base, cap },
+            retry: Policy {
+                max_attempts: count("max_attempts", 100, default.retry.max_attempts)?,
+                base,
+                cap,
+            },
             max_in_flight: count("max_in_flight", 1_024, default.max_in_flight)?,
         })
     }
@@ -62,10 +84,15 @@ mod tests {
     #[test]
     fn what_is_not_said_is_the_default() {
         assert_eq!(read(json!({})), Ok(Delivery::default()));
-        let delivery = read(json!({"timeout_seconds": 30, "backoff_seconds": 0.5, "max_in_flight": 1})).unwrap();
+        let delivery =
+            read(json!({"timeout_seconds": 30, "backoff_seconds": 0.5, "max_in_flight": 1}))
+                .unwrap();
         assert_eq!(delivery.timeout, Duration::from_secs(30));
         assert_eq!(delivery.retry.base, Duration::from_millis(500));
-        assert_eq!((delivery.retry.max_attempts, delivery.max_in_flight), (8, 1));
+        assert_eq!(
+            (delivery.retry.max_attempts, delivery.max_in_flight),
+            (8, 1)
+        );
     }
 
     #[test]
@@ -82,14 +109,25 @@ mod tests {
             ("max_in_flight", json!("16")),
         ] {
             let error = read(json!({key: bad})).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("delivery.{key}: found ")), "{error}");
+            assert!(
+                error.starts_with(&format!("delivery.{key}: found ")),
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn the_cap_is_never_below_the_base() {
-        assert_eq!(read(json!({"backoff_seconds": 600})).unwrap().retry.cap, Duration::from_secs(600));
-        let error = read(json!({"backoff_seconds": 60, "max_backoff_seconds": 30})).unwrap_err().to_string();
-        assert_eq!(error, "delivery.max_backoff_seconds: found 30; a number of seconds from 60 to 86400 is needed");
+        assert_eq!(
+            read(json!({"backoff_seconds": 600})).unwrap().retry.cap,
+            Duration::from_secs(600)
+        );
+        let error = read(json!({"backoff_seconds": 60, "max_backoff_seconds": 30}))
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            error,
+            "delivery.max_backoff_seconds: found 30; a number of seconds from 60 to 86400 is needed"
+        );
     }
 }

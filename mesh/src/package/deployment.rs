@@ -96,8 +96,21 @@ pub struct Limits {
 }
 
 const KEYS: [&str; 15] = [
-    "image", "build", "container_name", "restart", "ports", "environment", "volumes", "networks", "network_mode", "cap_add",
-    "path", "port", "memory", "cpus", "pids",
+    "image",
+    "build",
+    "container_name",
+    "restart",
+    "ports",
+    "environment",
+    "volumes",
+    "networks",
+    "network_mode",
+    "cap_add",
+    "path",
+    "port",
+    "memory",
+    "cpus",
+    "pids",
 ];
 
 impl Default for Deployment {
@@ -122,7 +135,9 @@ impl Default for Deployment {
 
 impl Deployment {
     pub(super) fn read(node: Option<&Node<'_>>, source: &Source) -> Result<Self, Error> {
-        let Some(node) = node else { return Ok(Self::default()) };
+        let Some(node) = node else {
+            return Ok(Self::default());
+        };
         let object = node.object()?;
         object.only(&KEYS)?;
         let ports = each(&object, "ports", Port::read)?;
@@ -130,18 +145,16 @@ impl Deployment {
             Form::Older => older_address(source, &ports),
             Form::Strict => address(&object)?,
         };
-        let network_mode = object.get("network_mode").map(|node| node.text().map(str::to_owned));
-        let list = |key| object.get(key).map(|node| texts(&node)).transpose().map(Option::unwrap_or_default);
-        let optional_text = |key| object.get(key).map(|node| text(&node)).transpose();
+        let list = |key| object.read(key, texts).map(Option::unwrap_or_default);
         Ok(Self {
-            image: optional_text("image")?,
-            build: object.get("build").map(|node| Build::read(&node)).transpose()?,
-            container_name: optional_text("container_name")?,
-            restart: object.get("restart").map(|node| Restart::read(&node)).transpose()?.unwrap_or_default(),
-            environment: object.get("environment").map(|node| environment(&node)).transpose()?.unwrap_or_default(),
+            image: object.read("image", text)?,
+            build: object.read("build", Build::read)?,
+            container_name: object.read("container_name", text)?,
+            restart: object.read("restart", Restart::read)?.unwrap_or_default(),
+            environment: object.read("environment", environment)?.unwrap_or_default(),
             volumes: each(&object, "volumes", Volume::read)?,
             networks: list("networks")?,
-            network_mode: network_mode.transpose()?,
+            network_mode: object.read("network_mode", |node| node.text().map(str::to_owned))?,
             cap_add: list("cap_add")?,
             limits: Limits::read(&object)?,
             ports,
@@ -155,19 +168,27 @@ impl Build {
     fn read(node: &Node<'_>) -> Result<Self, Error> {
         let object = node.object()?;
         object.only(&["context", "dockerfile"])?;
-        let text = |key: &str, default: &str| object.get(key).map_or(Ok(default), |node| node.text()).map(str::to_owned);
-        Ok(Self { context: text("context", ".")?, dockerfile: text("dockerfile", "Dockerfile")? })
+        let text = |key: &str, default: &str| {
+            Ok::<_, Error>(object.read(key, Node::text)?.unwrap_or(default).to_owned())
+        };
+        Ok(Self {
+            context: text("context", ".")?,
+            dockerfile: text("dockerfile", "Dockerfile")?,
+        })
     }
 }
 
 impl Restart {
     fn read(node: &Node<'_>) -> Result<Self, Error> {
-        node.word("restart policy", &[
-            ("no", Self::No),
-            ("always", Self::Always),
-            ("on-failure", Self::OnFailure),
-            ("unless-stopped", Self::UnlessStopped),
-        ])
+        node.word(
+            "restart policy",
+            &[
+                ("no", Self::No),
+                ("always", Self::Always),
+                ("on-failure", Self::OnFailure),
+                ("unless-stopped", Self::UnlessStopped),
+            ],
+        )
     }
 }
 
@@ -176,7 +197,7 @@ impl Port {
         let object = node.object()?;
         object.only(&["host", "container"])?;
         Ok(Self {
-            host: object.get("host").map(|node| text(&node)).transpose()?,
+            host: object.read("host", text)?,
             container: text(&object.require("container", "the port in the container")?)?,
         })
     }
@@ -187,9 +208,11 @@ impl Volume {
         let object = node.object()?;
         object.only(&["host", "container", "read_only"])?;
         Ok(Self {
-            host: text(&object.require("host", "a directory of the node, or the name of a volume,")?)?,
+            host: text(
+                &object.require("host", "a directory of the node, or the name of a volume,")?,
+            )?,
             container: text(&object.require("container", "a directory in the container")?)?,
-            read_only: object.get("read_only").map(|node| node.truth()).transpose()?.unwrap_or(false),
+            read_only: object.read("read_only", Node::truth)?.unwrap_or(false),
         })
     }
 }
@@ -199,17 +222,24 @@ impl Limits {
         if object.form() == Form::Older {
             return Ok(Self::default());
         }
-        let pids = object.get("pids").map(|node| node.whole(1..=1_000_000)).transpose()?;
+        let pids = object.read("pids", |node| node.whole(1..=1_000_000))?;
         Ok(Self {
-            memory: object.get("memory").map(|node| memory(&node)).transpose()?,
-            cpus: object.get("cpus").map(|node| node.number(0.01..=1_024.0)).transpose()?,
+            memory: object.read("memory", memory)?,
+            cpus: object.read("cpus", |node| node.number(0.01..=1_024.0))?,
             pids: pids.and_then(|pids| pids.try_into().ok()),
         })
     }
 }
 
-fn each<T>(object: &Object<'_>, key: &str, read: fn(&Node<'_>) -> Result<T, Error>) -> Result<Vec<T>, Error> {
-    object.get(key).map_or_else(|| Ok(Vec::new()), |node| node.list()?.iter().map(read).collect())
+fn each<T>(
+    object: &Object<'_>,
+    key: &str,
+    read: fn(&Node<'_>) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    object.get(key).map_or_else(
+        || Ok(Vec::new()),
+        |node| node.list()?.iter().map(read).collect(),
+    )
 }
 
 /// A text with variables. In an older manifest, one that cannot be read as such is taken as it is.
@@ -230,27 +260,41 @@ fn environment(node: &Node<'_>) -> Result<Environment, Error> {
             Err(node.refuse("an environment variable is named with letters, digits and `_`, not beginning with a digit"))
         }
     };
-    node.object()?.entries().filter(|(_, node)| !node.value().is_null()).map(variable).collect()
+    node.object()?
+        .entries()
+        .filter(|(_, node)| !node.value().is_null())
+        .map(variable)
+        .collect()
 }
 
 fn address(object: &Object<'_>) -> Result<(String, u16), Error> {
     let Deployment { path, port, .. } = Deployment::default();
     let path = match object.get("path") {
-        Some(node) if !node.text()?.starts_with('/') => return Err(node.expected("a path that begins with `/`")),
+        Some(node) if !node.text()?.starts_with('/') => {
+            return Err(node.expected("a path that begins with `/`"));
+        }
         Some(node) => node.text()?.to_owned(),
         None => path,
     };
-    let given = object.get("port").map(|node| node.whole(1..=u64::from(u16::MAX))).transpose()?;
-    Ok((path, given.and_then(|port| port.try_into().ok()).unwrap_or(port)))
+    let given = object.read("port", |node| node.whole(1..=u64::from(u16::MAX)))?;
+    Ok((
+        path,
+        given.and_then(|port| port.try_into().ok()).unwrap_or(port),
+    ))
 }
 
 fn older_address(source: &Source, ports: &[Port]) -> (String, u16) {
     let Deployment { path, port, .. } = Deployment::default();
     let endpoint = match source {
-        Source::Webhook(webhook) => webhook.endpoints.first().map(|endpoint| endpoint.path.clone()),
+        Source::Webhook(webhook) => webhook
+            .endpoints
+            .first()
+            .map(|endpoint| endpoint.path.clone()),
         Source::Schedule { .. } | Source::Event { .. } | Source::Manual => None,
     };
     // What stands for itself without the node's variables: a number, or a variable's default.
-    let published = ports.iter().find_map(|port| port.container.resolve(|_| None).ok()?.parse().ok());
+    let published = ports
+        .iter()
+        .find_map(|port| port.container.resolve(|_| None).ok()?.parse().ok());
     (endpoint.unwrap_or(path), published.unwrap_or(port))
 }

@@ -1,6 +1,8 @@
 //! The manifest as a whole.
 
-use super::{Delivery, Deployment, Error, Kind, Manifest, PackageName, Requirements, Response, Source};
+use super::{
+    Delivery, Deployment, Error, Kind, Manifest, PackageName, Requirements, Response, Source,
+};
 use crate::condition;
 use crate::document::{Form, Node, Object};
 use crate::signature::Auth;
@@ -9,29 +11,46 @@ use semver::Version;
 use serde_json::Value;
 
 const KEYS: [&str; 15] = [
-    "manifest", "name", "version", "type", "publisher", "description", "metadata", "tags", "requirements", "deployment",
-    "trigger", "action", "conditions", "response", "delivery",
+    "manifest",
+    "name",
+    "version",
+    "type",
+    "publisher",
+    "description",
+    "metadata",
+    "tags",
+    "requirements",
+    "deployment",
+    "trigger",
+    "action",
+    "conditions",
+    "response",
+    "delivery",
 ];
 
 pub(super) fn manifest(document: Value) -> Result<Manifest, Error> {
     let form = form(&document)?;
     let root = Node::root(&document, "", form).object()?;
     root.only(&KEYS)?;
-    let requirements = root.get("requirements").map(|node| Requirements::read(&node)).transpose()?.unwrap_or_default();
+    let requirements = root
+        .read("requirements", Requirements::read)?
+        .unwrap_or_default();
     let trigger = root.require("trigger", "an object that says where events come from")?;
     let source = Source::read(&trigger, &requirements)?;
-    let text = |key: &str| root.get(key).map(|node| node.text().map(str::to_owned)).transpose();
+    let text = |key: &str| root.read(key, |node| node.text().map(str::to_owned));
     Ok(Manifest {
         kind: kind(&root)?,
         name: name(&root)?,
         version: version(&root)?,
         publisher: text("publisher")?,
-        description: root.get("description").map(|node| node.scalar()).transpose()?.unwrap_or_default(),
-        tags: root.get("tags").map(|node| texts(&node)).transpose()?.unwrap_or_default(),
+        description: root.read("description", Node::scalar)?.unwrap_or_default(),
+        tags: root.read("tags", texts)?.unwrap_or_default(),
         deployment: Deployment::read(root.get("deployment").as_ref(), &source)?,
-        conditions: root.get("conditions").map(|node| condition::read(&node)).transpose()?.unwrap_or_default(),
+        conditions: root
+            .read("conditions", condition::read)?
+            .unwrap_or_default(),
         params: params(&root, form)?,
-        response: root.get("response").map(|node| Response::read(&node)).transpose()?,
+        response: root.read("response", Response::read)?,
         delivery: match root.get("delivery") {
             Some(node) if form == Form::Strict => Delivery::read(&node)?,
             _ => Delivery::default(),
@@ -45,11 +64,17 @@ pub(super) fn manifest(document: Value) -> Result<Manifest, Error> {
 
 /// A list of strings.
 pub(super) fn texts(node: &Node<'_>) -> Result<Vec<String>, Error> {
-    node.list()?.iter().map(|node| node.text().map(str::to_owned)).collect()
+    node.list()?
+        .iter()
+        .map(|node| node.text().map(str::to_owned))
+        .collect()
 }
 
 fn form(document: &Value) -> Result<Form, Error> {
-    match Node::root(document, "", Form::Older).object()?.get("manifest") {
+    match Node::root(document, "", Form::Older)
+        .object()?
+        .get("manifest")
+    {
         None => Ok(Form::Older),
         Some(node) => match node.value().as_u64() {
             Some(2) => Ok(Form::Strict),
@@ -59,7 +84,8 @@ fn form(document: &Value) -> Result<Form, Error> {
 }
 
 fn kind(root: &Object<'_>) -> Result<Kind, Error> {
-    root.require("type", "`trigger`")?.word("package type", &[("trigger", Kind::Trigger)])
+    root.require("type", "`trigger`")?
+        .word("package type", &[("trigger", Kind::Trigger)])
 }
 
 fn name(root: &Object<'_>) -> Result<PackageName, Error> {
@@ -73,17 +99,28 @@ fn version(root: &Object<'_>) -> Result<Version, Error> {
 }
 
 fn params(root: &Object<'_>, form: Form) -> Result<Option<Templates>, Error> {
-    let Some(action) = root.get("action").filter(|_| form == Form::Strict) else { return Ok(None) };
+    let Some(action) = root.get("action").filter(|_| form == Form::Strict) else {
+        return Ok(None);
+    };
     let action = action.object()?;
     action.only(&["workflow_id", "team_id", "params"])?;
     for key in ["workflow_id", "team_id"] {
-        action.get(key).map(|node| node.text().map(str::len)).transpose()?;
+        action.read(key, |node| node.text().map(str::len))?;
     }
-    let Some(node) = action.get("params") else { return Ok(None) };
+    let Some(node) = action.get("params") else {
+        return Ok(None);
+    };
     let params = node.object()?;
-    let map = node.value().as_object().ok_or_else(|| node.expected("an object"))?;
-    let templates = Templates::parse(map).map_err(|(key, error)| params.node(&key).refuse(error))?;
-    if let Some((key, _)) = templates.iter().find(|(_, template)| template.needs_execution()) {
+    let map = node
+        .value()
+        .as_object()
+        .ok_or_else(|| node.expected("an object"))?;
+    let templates =
+        Templates::parse(map).map_err(|(key, error)| params.node(&key).refuse(error))?;
+    if let Some((key, _)) = templates
+        .iter()
+        .find(|(_, template)| template.needs_execution())
+    {
         return Err(params.node(key).refuse(
             "refers to the run, which is not there before it is started; `${execution.…}` is for `response.body`",
         ));
@@ -92,9 +129,19 @@ fn params(root: &Object<'_>, form: Form) -> Result<Option<Templates>, Error> {
 }
 
 fn secrets(requirements: &Requirements, source: &Source) -> Vec<String> {
-    let verifying = source.auth().map(Auth::secrets).unwrap_or_default().iter().map(|secret| secret.name().to_owned());
-    let mut names: Vec<_> =
-        requirements.secrets.iter().chain(&requirements.optional_secrets).cloned().chain(verifying).collect();
+    let verifying = source
+        .auth()
+        .map(Auth::secrets)
+        .unwrap_or_default()
+        .iter()
+        .map(|secret| secret.name().to_owned());
+    let mut names: Vec<_> = requirements
+        .secrets
+        .iter()
+        .chain(&requirements.optional_secrets)
+        .cloned()
+        .chain(verifying)
+        .collect();
     names.sort_unstable();
     names.dedup();
     names

@@ -22,9 +22,15 @@ impl Requirements {
         let secrets = names(&object, "secrets")?;
         let optional_secrets = names(&object, "optional_secrets")?;
         if let Some(name) = optional_secrets.iter().find(|name| secrets.contains(name)) {
-            return Err(object.node("optional_secrets").refuse(format_args!("`{name}` is required by `secrets` already")));
+            return Err(object
+                .node("optional_secrets")
+                .refuse(format_args!("`{name}` is required by `secrets` already")));
         }
-        Ok(Self { secrets, optional_secrets, min_memory: object.get("min_memory").map(|node| memory(&node)).transpose()? })
+        Ok(Self {
+            secrets,
+            optional_secrets,
+            min_memory: object.read("min_memory", memory)?,
+        })
     }
 }
 
@@ -32,10 +38,17 @@ impl Requirements {
 /// without `b` or `ib` (<https://docs.docker.com/reference/compose-file/extension/#specifying-byte-values>).
 pub(super) fn memory(node: &Node<'_>) -> Result<u64, Error> {
     let text = node.scalar()?.trim().to_ascii_lowercase();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let unit = unit.trim_start();
-    let shift = match unit.strip_suffix("ib").or_else(|| unit.strip_suffix('b')).unwrap_or(unit).trim_end_matches('i') {
+    let shift = match unit
+        .strip_suffix("ib")
+        .or_else(|| unit.strip_suffix('b'))
+        .unwrap_or(unit)
+        .trim_end_matches('i')
+    {
         "" => Some(0),
         "k" => Some(10),
         "m" => Some(20),
@@ -43,11 +56,15 @@ pub(super) fn memory(node: &Node<'_>) -> Result<u64, Error> {
         _ => None,
     };
     let bytes = shift.and_then(|shift| number.parse::<u64>().ok()?.checked_mul(1 << shift));
-    bytes.filter(|bytes| *bytes > 0).ok_or_else(|| node.expected("an amount of memory such as `256m` or `1g`"))
+    bytes
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| node.expected("an amount of memory such as `256m` or `1g`"))
 }
 
 fn names(object: &Object<'_>, key: &str) -> Result<Vec<String>, Error> {
-    let Some(node) = object.get(key) else { return Ok(Vec::new()) };
+    let Some(node) = object.get(key) else {
+        return Ok(Vec::new());
+    };
     let name = |node: &Node<'_>| match node.text()? {
         name if is_variable(name) => Ok(name.to_owned()),
         _ => Err(node.expected("the name of an environment variable (letters, digits and `_`)")),
@@ -80,17 +97,35 @@ mod tests {
         ] {
             assert_eq!(bytes(value.clone()), Ok(expected), "{value}");
         }
-        for bad in [json!(""), json!("m"), json!("1x"), json!("1.5g"), json!("-1"), json!(0), json!("99999999999g"), json!([])] {
+        for bad in [
+            json!(""),
+            json!("m"),
+            json!("1x"),
+            json!("1.5g"),
+            json!("-1"),
+            json!(0),
+            json!("99999999999g"),
+            json!([]),
+        ] {
             assert!(bytes(bad.clone()).is_err(), "{bad} was taken");
         }
     }
 
     #[test]
     fn a_secret_is_required_or_optional_and_named_like_a_variable() {
-        let read = |value: Value| Requirements::read(&Node::root(&value, "requirements", Form::Strict));
-        assert_eq!(read(json!({"secrets": ["A"], "optional_secrets": ["B"]})).unwrap().optional_secrets, ["B"]);
+        let read =
+            |value: Value| Requirements::read(&Node::root(&value, "requirements", Form::Strict));
+        assert_eq!(
+            read(json!({"secrets": ["A"], "optional_secrets": ["B"]}))
+                .unwrap()
+                .optional_secrets,
+            ["B"]
+        );
         assert!(read(json!({"secrets": ["A"], "optional_secrets": ["A"]})).is_err());
         let error = read(json!({"secrets": ["${A}"]})).unwrap_err().to_string();
-        assert!(error.starts_with("requirements.secrets[0]: found `${A}`; the name of"), "{error}");
+        assert!(
+            error.starts_with("requirements.secrets[0]: found `${A}`; the name of"),
+            "{error}"
+        );
     }
 }

@@ -19,21 +19,23 @@ pub struct Response {
     pub body: Option<Template>,
 }
 
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const LONGEST: f64 = 300.0;
 
 impl Response {
     pub(super) fn read(node: &Node<'_>) -> Result<Self, Error> {
         let object = node.object()?;
         object.only(&["sync", "timeout", "status", "body"])?;
-        let status = object.get("status").map(|node| node.whole(200..=299)).transpose()?;
-        let body = object.get("body").map(|node| {
-            Template::parse(node.value()).map_err(|error| node.refuse(error))
-        });
+        let status = object.read("status", |node| node.whole(200..=299))?;
+        let template =
+            |node: &Node<'_>| Template::parse(node.value()).map_err(|error| node.refuse(error));
         Ok(Self {
-            sync: object.get("sync").map(|node| node.truth()).transpose()?.unwrap_or(false),
-            timeout: object.get("timeout").map_or(Ok(Duration::from_secs(30)), |node| timeout(&node))?,
-            status: status.and_then(|status| status.try_into().ok()).unwrap_or(200),
-            body: body.transpose()?,
+            sync: object.read("sync", Node::truth)?.unwrap_or(false),
+            timeout: object.read("timeout", timeout)?.unwrap_or(DEFAULT_TIMEOUT),
+            status: status
+                .and_then(|status| status.try_into().ok())
+                .unwrap_or(200),
+            body: object.read("body", template)?,
         })
     }
 }
@@ -42,7 +44,10 @@ fn timeout(node: &Node<'_>) -> Result<Duration, Error> {
     if node.form() == Form::Strict {
         return node.seconds(1.0..=LONGEST);
     }
-    let written = node.value().as_str().and_then(|text| text.parse::<jiff::SignedDuration>().ok());
+    let written = node
+        .value()
+        .as_str()
+        .and_then(|text| text.parse::<jiff::SignedDuration>().ok());
     let duration = match written.and_then(|duration| Duration::try_from(duration).ok()) {
         Some(duration) => duration,
         None => node.seconds(0.0..=f64::from(u32::MAX))?,
@@ -62,14 +67,27 @@ mod tests {
     #[test]
     fn what_is_not_said_is_the_default() {
         let response = read(json!({}), Form::Strict).unwrap();
-        assert_eq!(response, Response { sync: false, timeout: Duration::from_secs(30), status: 200, body: None });
+        assert_eq!(
+            response,
+            Response {
+                sync: false,
+                timeout: Duration::from_secs(30),
+                status: 200,
+                body: None
+            }
+        );
     }
 
     #[test]
     fn an_older_manifest_may_write_its_timeout_in_several_ways() {
-        for (timeout, seconds) in
-            [(json!(45), 45), (json!("45"), 45), (json!("45s"), 45), (json!("2m"), 120), (json!(3600), 300), (json!(0), 1)]
-        {
+        for (timeout, seconds) in [
+            (json!(45), 45),
+            (json!("45"), 45),
+            (json!("45s"), 45),
+            (json!("2m"), 120),
+            (json!(3600), 300),
+            (json!(0), 1),
+        ] {
             let response = read(json!({"timeout": timeout}), Form::Older).unwrap();
             assert_eq!(response.timeout, Duration::from_secs(seconds), "{timeout}");
         }
@@ -80,10 +98,21 @@ mod tests {
 
     #[test]
     fn the_body_may_refer_to_the_run() {
-        let response = read(json!({"sync": true, "status": 201, "body": {"run": "${execution.id}"}}), Form::Strict).unwrap();
-        assert!(response.sync && response.status == 201 && response.body.unwrap().needs_execution());
-        let error = read(json!({"body": "${execution.id"}), Form::Older).unwrap_err().to_string();
-        assert!(error.starts_with("response.body: `${execution.id` has no closing"), "{error}");
+        let response = read(
+            json!({"sync": true, "status": 201, "body": {"run": "${execution.id}"}}),
+            Form::Strict,
+        )
+        .unwrap();
+        assert!(
+            response.sync && response.status == 201 && response.body.unwrap().needs_execution()
+        );
+        let error = read(json!({"body": "${execution.id"}), Form::Older)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("response.body: `${execution.id` has no closing"),
+            "{error}"
+        );
         assert!(read(json!({"status": 500}), Form::Strict).is_err());
     }
 }

@@ -104,9 +104,13 @@ impl Source {
 
     pub(super) fn read(node: &Node<'_>, requirements: &Requirements) -> Result<Self, Error> {
         let object = node.object()?;
-        let kind = object.require("type", "one of webhook, schedule, event, manual")?.word("trigger type", &KINDS)?;
+        let kind = object
+            .require("type", "one of webhook, schedule, event, manual")?
+            .word("trigger type", &KINDS)?;
         match kind {
-            Kind::Webhook => Webhook::read(&object, requirements).map(|webhook| Self::Webhook(Box::new(webhook))),
+            Kind::Webhook => {
+                Webhook::read(&object, requirements).map(|webhook| Self::Webhook(Box::new(webhook)))
+            }
             Kind::Schedule => schedule(&object),
             Kind::Event => signal(&object),
             Kind::Manual => object.only(&["type"]).map(|()| Self::Manual),
@@ -116,9 +120,17 @@ impl Source {
 
 impl Webhook {
     fn read(object: &Object<'_>, requirements: &Requirements) -> Result<Self, Error> {
-        object.only(&["type", "auth", "endpoint", "endpoints", "filters", "deduplication", "rate_limit"])?;
+        object.only(&[
+            "type",
+            "auth",
+            "endpoint",
+            "endpoints",
+            "filters",
+            "deduplication",
+            "rate_limit",
+        ])?;
         let auth = auth::read(object, requirements)?;
-        let declared = object.get("filters").map(|node| Filter::read(&node)).transpose()?.unwrap_or_default();
+        let declared = object.read("filters", Filter::read)?.unwrap_or_default();
         let filters = match auth.as_ref().map(auth::extraction) {
             _ if object.form() == Form::Strict || declared.names_kinds() => declared,
             Some(Extraction::GitHub) => declared.with_kinds_of(Filter::github()),
@@ -127,26 +139,25 @@ impl Webhook {
         };
         Ok(Self {
             endpoints: endpoints(object)?,
-            deduplication: object.get("deduplication").map(|node| deduplication(&node)).transpose()?.unwrap_or(true),
-            rate_limit: object.get("rate_limit").map(|node| rate(&node)).transpose()?.flatten(),
+            deduplication: object.read("deduplication", deduplication)?.unwrap_or(true),
+            rate_limit: object.read("rate_limit", rate)?.flatten(),
             auth,
             filters,
         })
     }
 }
 
-impl Default for Webhook {
-    fn default() -> Self {
-        Self { auth: None, endpoints: Vec::new(), filters: Filter::default(), deduplication: true, rate_limit: None }
-    }
-}
-
 fn schedule(object: &Object<'_>) -> Result<Source, Error> {
     object.only(&["type", "cron", "timezone"])?;
     const CRON: &str = "a cron expression such as `0 2 * * *`";
-    let inner = object.get("schedule").filter(|_| object.form() == Form::Older);
+    let inner = object
+        .get("schedule")
+        .filter(|_| object.form() == Form::Older);
     let (cron, timezone) = match inner.map(|node| node.object()).transpose()? {
-        Some(inner) => (inner.require("cron_expression", CRON)?, inner.get("timezone")),
+        Some(inner) => (
+            inner.require("cron_expression", CRON)?,
+            inner.get("timezone"),
+        ),
         None => (object.require("cron", CRON)?, object.get("timezone")),
     };
     let text = |node: &Node<'_>| Text::parse(node.text()?).map_err(|error| node.refuse(error));
@@ -158,25 +169,37 @@ fn schedule(object: &Object<'_>) -> Result<Source, Error> {
 
 fn signal(object: &Object<'_>) -> Result<Source, Error> {
     object.only(&["type", "event", "source"])?;
-    let node = object.require("event", "the type of a signal, such as `workflow.completed` or `workflow.*`,")?;
+    let node = object.require(
+        "event",
+        "the type of a signal, such as `workflow.completed` or `workflow.*`,",
+    )?;
     let pattern = node.text()?;
     if !is_pattern(pattern) {
         return Err(node.expected(
             "tokens of letters, digits, `-` and `_`, joined by dots, in which `*` is any one token and `>`, at the end, one or more",
         ));
     }
-    let source = object.get("source").map(|node| node.text().map(str::to_owned)).transpose()?;
-    Ok(Source::Event { pattern: pattern.to_owned(), source })
+    let source = object.read("source", |node| node.text().map(str::to_owned))?;
+    Ok(Source::Event {
+        pattern: pattern.to_owned(),
+        source,
+    })
 }
 
 /// What can stand in a subject of the bus (<https://docs.nats.io/nats-concepts/subjects>) and take no other subject in.
 fn is_pattern(text: &str) -> bool {
     let word = |token: &str| {
-        !token.is_empty() && token.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+        !token.is_empty()
+            && token
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
     };
-    let (tokens, last) = text.rsplit_once('.').map_or((None, text), |(tokens, last)| (Some(tokens), last));
+    let (tokens, last) = text
+        .rsplit_once('.')
+        .map_or((None, text), |(tokens, last)| (Some(tokens), last));
     let inner = tokens.into_iter().flat_map(|tokens| tokens.split('.'));
-    (word(last) || last == "*" || last == ">") && inner.into_iter().all(|token| word(token) || token == "*")
+    (word(last) || last == "*" || last == ">")
+        && inner.into_iter().all(|token| word(token) || token == "*")
 }
 
 fn deduplication(node: &Node<'_>) -> Result<bool, Error> {
@@ -192,12 +215,15 @@ fn endpoints(object: &Object<'_>) -> Result<Vec<Endpoint>, Error> {
     };
     let mut endpoints = Vec::new();
     if let Some(node) = object.get("endpoint") {
-        endpoints.push(Endpoint { path: path(&node)?, method: "POST".to_owned() });
+        endpoints.push(Endpoint {
+            path: path(&node)?,
+            method: "POST".to_owned(),
+        });
     }
-    for node in object.get("endpoints").map(|node| node.list()).transpose()?.unwrap_or_default() {
+    for node in object.read("endpoints", Node::list)?.unwrap_or_default() {
         let endpoint = node.object()?;
         endpoint.only(&["path", "method"])?;
-        let method = endpoint.get("method").map(|node| method(&node)).transpose()?;
+        let method = endpoint.read("method", method)?;
         endpoints.push(Endpoint {
             path: path(&endpoint.require("path", "a path that begins with `/`")?)?,
             method: method.unwrap_or_else(|| "POST".to_owned()),
@@ -217,12 +243,24 @@ fn rate(node: &Node<'_>) -> Result<Option<Rate>, Error> {
     const MOST: u64 = 1_000_000;
     let object = node.object()?;
     object.only(&["requests", "window_seconds", "burst"])?;
-    if object.form() == Form::Older && matches!(object.get("enabled").map(|node| node.truth()), Some(Ok(false))) {
+    if object.form() == Form::Older
+        && matches!(
+            object.get("enabled").map(|node| node.truth()),
+            Some(Ok(false))
+        )
+    {
         return Ok(None);
     }
-    let count = |node: &Node<'_>| Ok::<_, Error>(u32::try_from(node.whole(1..=MOST)?).unwrap_or(u32::MAX));
+    let count =
+        |node: &Node<'_>| Ok::<_, Error>(u32::try_from(node.whole(1..=MOST)?).unwrap_or(u32::MAX));
     let requests = count(&object.require("requests", "how many are admitted in a window")?)?;
-    let window = object.require("window_seconds", "the length of the window")?.seconds(1.0..=86_400.0)?;
-    let burst = object.get("burst").map(|node| count(&node)).transpose()?.unwrap_or(requests);
-    Ok(Some(Rate { requests, window, burst }))
+    let window = object
+        .require("window_seconds", "the length of the window")?
+        .seconds(1.0..=86_400.0)?;
+    let burst = object.read("burst", count)?.unwrap_or(requests);
+    Ok(Some(Rate {
+        requests,
+        window,
+        burst,
+    }))
 }

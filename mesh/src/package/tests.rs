@@ -1,3 +1,5 @@
+mod shipped;
+
 use super::*;
 use crate::condition;
 use crate::filter::Filter;
@@ -10,7 +12,9 @@ use std::time::Duration;
 
 /// The documents under a directory of the registry crate, by file name.
 fn documents(directory: &str) -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../registry").join(directory);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../registry")
+        .join(directory);
     let mut found = Vec::new();
     let mut open = vec![root];
     while let Some(directory) = open.pop() {
@@ -19,7 +23,11 @@ fn documents(directory: &str) -> Vec<(String, String)> {
             if path.is_dir() {
                 open.push(path);
             } else if !path.ends_with("metadata.json") {
-                let name = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap_or(&path).display().to_string();
+                let name = path
+                    .strip_prefix(env!("CARGO_MANIFEST_DIR"))
+                    .unwrap_or(&path)
+                    .display()
+                    .to_string();
                 found.push((name, std::fs::read_to_string(&path).unwrap()));
             }
         }
@@ -29,12 +37,18 @@ fn documents(directory: &str) -> Vec<(String, String)> {
 }
 
 fn fixture(name: &str) -> Manifest {
-    let (_, text) = documents("fixtures").into_iter().find(|(path, _)| path.contains(name)).unwrap();
+    let (_, text) = documents("fixtures")
+        .into_iter()
+        .find(|(path, _)| path.contains(name))
+        .unwrap();
     Manifest::parse(text).unwrap()
 }
 
 fn standard(name: &str) -> Manifest {
-    let (_, text) = documents("packages").into_iter().find(|(path, _)| path.contains(name)).unwrap();
+    let (_, text) = documents("packages")
+        .into_iter()
+        .find(|(path, _)| path.contains(name))
+        .unwrap();
     Manifest::parse(text).unwrap()
 }
 
@@ -66,141 +80,30 @@ fn resolved(text: &Text) -> String {
 }
 
 #[test]
-fn every_package_that_is_shipped_reads_and_is_written_as_it_was() {
-    for directory in ["packages", "fixtures"] {
-        let documents = documents(directory);
-        assert!(documents.len() >= 4, "{directory}: {}", documents.len());
-        for (path, text) in documents {
-            let manifest = Manifest::parse(&text).unwrap_or_else(|error| panic!("{path}: {error}"));
-            let written = serde_json::to_string(&manifest).unwrap();
-            let original: Value = serde_json::from_str(&text).unwrap();
-            assert_eq!(written, original.to_string(), "{path}: keys or their order changed");
-            assert_eq!(serde_json::from_str::<Manifest>(&written).unwrap(), manifest, "{path}");
-            assert!(path.contains(manifest.name().as_str()) && path.contains(&manifest.version().to_string()), "{path}");
-        }
-    }
-}
-
-#[test]
-fn the_standard_packages_are_what_they_are_called() {
-    for (name, kind, extraction, secrets) in [
-        ("simple-webhook", "webhook", Extraction::Simple, &[][..]),
-        ("github-pr-webhook", "webhook", Extraction::GitHub, &["GITHUB_WEBHOOK_SECRET"]),
-        ("linear-webhook", "webhook", Extraction::Linear, &["LINEAR_CLIENT_SECRET", "LINEAR_WEBHOOK_SECRET"]),
-        ("daily-scan", "schedule", Extraction::Schedule, &[]),
-    ] {
-        let manifest = standard(name);
-        assert_eq!((manifest.source().kind(), manifest.extraction()), (kind, extraction), "{name}");
-        assert_eq!(manifest.secrets(), secrets, "{name}");
-        assert!(manifest.params().is_none() && manifest.conditions().is_empty(), "{name}: must get the standard extraction");
-        let image = manifest.deployment().image.as_ref().unwrap();
-        assert_eq!(resolved(image), concat!("belfry-trigger:", env!("CARGO_PKG_VERSION")), "{name}");
-        assert!(!manifest.description().is_empty() && !manifest.tags().is_empty(), "{name}");
-        assert_eq!(manifest.publisher(), Some("belfry"), "{name}");
-    }
-}
-
-#[test]
-fn the_standard_filters_are_those_of_the_older_packages() {
-    for (name, filter) in [("github-pr-webhook", Filter::github()), ("linear-webhook", Filter::linear())] {
-        let manifest = standard(name);
-        let Source::Webhook(webhook) = manifest.source() else { panic!("{name} is no webhook") };
-        assert_eq!(webhook.filters, filter, "{name}");
-    }
-    assert!(standard("linear-webhook").is_optional("LINEAR_CLIENT_SECRET"));
-    assert!(!standard("linear-webhook").is_optional("LINEAR_WEBHOOK_SECRET"));
-}
-
-#[test]
-fn the_daily_scan_runs_at_two_unless_its_environment_says_otherwise() {
-    let manifest = standard("daily-scan");
-    let Source::Schedule { cron, timezone } = manifest.source() else { panic!("no schedule") };
-    assert_eq!((resolved(cron).as_str(), resolved(timezone).as_str()), ("0 2 * * *", "UTC"));
-    assert_eq!(cron.resolve(|_| Some("5 4 * * *".into())).unwrap(), "5 4 * * *");
-}
-
-#[test]
-fn an_older_github_package_keeps_what_it_says_and_ignores_what_nobody_knows() {
-    let manifest = fixture("github-pr-webhook");
-    assert_eq!(manifest.extraction(), Extraction::GitHub);
-    assert_eq!(manifest.secrets(), ["GITHUB_WEBHOOK_SECRET"]);
-    assert!(manifest.params().is_none(), "`action` of an older manifest is documentation");
-    assert_eq!(manifest.delivery(), Delivery::default());
-    assert_eq!(manifest.requirements().min_memory, Some(128 << 20));
-    assert_eq!(manifest.document()["requirements"]["platform_version"], ">=0.9");
-    let Source::Webhook(webhook) = manifest.source() else { panic!("no webhook") };
-    assert_eq!(webhook.endpoints, [Endpoint { path: "/webhook".into(), method: "POST".into() }]);
-    let rate = Rate { requests: 100, window: Duration::from_secs(60), burst: 100 };
-    assert!(webhook.deduplication && webhook.rate_limit == Some(rate));
-    let draft = json!({"action": "opened", "pull_request": {"draft": true, "base": {"ref": "main"}}});
-    assert!(webhook.filters.admit(Some("pull_request"), &draft).is_err());
-    assert_eq!(condition::evaluate(manifest.conditions(), &draft), Ok(()));
-    assert!(manifest.response().unwrap().body.as_ref().unwrap().needs_execution());
-    let deployment = manifest.deployment();
-    assert_eq!((deployment.path.as_str(), deployment.port), ("/webhook", 8000));
-    assert_eq!(resolved(deployment.ports[0].host.as_ref().unwrap()), "8100");
-    assert_eq!(resolved(&manifest.environment()["FILTER_ACTIONS"]), "opened,synchronize");
-    assert_eq!(manifest.environment()["WORKERS"].as_str(), "2");
-}
-
-#[test]
-fn an_older_linear_package_gets_the_filter_that_its_program_had() {
-    let manifest = fixture("linear-webhook");
-    assert_eq!(manifest.extraction(), Extraction::Linear);
-    let Source::Webhook(webhook) = manifest.source() else { panic!("no webhook") };
-    assert_eq!(webhook.filters, Filter::linear());
-    assert_eq!(webhook.endpoints[1].method, "GET");
-}
-
-#[test]
-fn older_packages_with_other_ways_of_showing_a_secret_are_read() {
-    for (name, scheme, secret) in [("deploy-hook", "bearer", "DEPLOY_HOOK_TOKEN"), ("ticket-intake", "token", "TICKET_TOKEN")] {
-        let manifest = fixture(name);
-        let auth = manifest.source().auth().unwrap();
-        assert_eq!((auth.scheme().name(), auth.secrets()[0].name()), (scheme, secret), "{name}");
-        assert_eq!(manifest.extraction(), Extraction::Simple, "{name}");
-    }
-    let Source::Webhook(open) = fixture("ticket-intake").source().clone() else { panic!("no webhook") };
-    assert_eq!(open.rate_limit, None, "it is switched off");
-    assert!(fixture("simple-webhook").source().auth().is_none());
-    let environment = fixture("simple-webhook").environment().clone();
-    assert_eq!(resolved(&environment["TASK_TEMPLATE"]), crate::template::DEFAULT_TASK);
-}
-
-#[test]
-fn a_deployment_of_the_older_form_is_read_whole() {
-    let manifest = fixture("deploy-hook");
-    let deployment = manifest.deployment();
-    assert_eq!(resolved(deployment.image.as_ref().unwrap()), "registry.example.com/deploy-hook:1.2.0");
-    assert_eq!(deployment.restart, Restart::OnFailure);
-    assert_eq!((deployment.path.as_str(), deployment.port), ("/deploy", 9000));
-    assert_eq!(deployment.ports[1].container.as_str(), "9100");
-    assert_eq!(deployment.volumes[0].host.variables().collect::<Vec<_>>(), ["DEPLOY_STATE"]);
-    assert_eq!(deployment.networks, ["orchestrator-network", "ci"]);
-    assert_eq!(deployment.environment["DRY_RUN"].as_str(), "false");
-
-    let manifest = fixture("network-probe");
-    let deployment = manifest.deployment();
-    assert_eq!(deployment.build.as_ref().unwrap().dockerfile, "Dockerfile");
-    assert_eq!((deployment.network_mode.as_deref(), deployment.restart), (Some("host"), Restart::No));
-    assert_eq!(deployment.cap_add, ["NET_ADMIN", "NET_RAW"]);
-    let Source::Schedule { cron, timezone } = manifest.source() else { panic!("no schedule") };
-    assert_eq!((cron.as_str(), timezone.as_str()), ("*/15 * * * *", "Europe/Zurich"));
-}
-
-#[test]
 fn a_package_may_listen_to_signals() {
     let manifest = fixture("workflow-chain");
-    let expected = Source::Event { pattern: "workflow.completed".into(), source: Some("orchestrator".into()) };
+    let expected = Source::Event {
+        pattern: "workflow.completed".into(),
+        source: Some("orchestrator".into()),
+    };
     assert_eq!(manifest.source(), &expected);
     assert_eq!(manifest.conditions().len(), 2);
     let listens = |event: &str| with(json!({"trigger": {"type": "event", "event": event}}));
-    for good in ["workflow.completed", "workflow.*", "workflow.>", ">", "a-b.c_d"] {
+    for good in [
+        "workflow.completed",
+        "workflow.*",
+        "workflow.>",
+        ">",
+        "a-b.c_d",
+    ] {
         assert!(listens(good).is_ok(), "{good} was refused");
     }
     for bad in ["workflow.", ".a", "a..b", "a.>.b", "a b", "work*", "ä"] {
         let error = listens(bad).unwrap_err().to_string();
-        assert!(error.starts_with(&format!("trigger.event: found `{bad}`; tokens of letters")), "{error}");
+        assert!(
+            error.starts_with(&format!("trigger.event: found `{bad}`; tokens of letters")),
+            "{error}"
+        );
     }
 }
 
@@ -208,46 +111,108 @@ fn a_package_may_listen_to_signals() {
 fn an_unknown_trigger_type_is_refused_with_the_one_that_was_meant() {
     for manifest in [with, older] {
         assert_eq!(
-            manifest(json!({"trigger": {"type": "webook"}})).unwrap_err().to_string(),
+            manifest(json!({"trigger": {"type": "webook"}}))
+                .unwrap_err()
+                .to_string(),
             "trigger.type: unknown trigger type `webook`; known: webhook, schedule, event, manual; did you mean `webhook`?"
         );
     }
-    assert_eq!(refused(json!({"type": "mcp"})), "type: unknown package type `mcp`; known: trigger");
+    assert_eq!(
+        refused(json!({"type": "mcp"})),
+        "type: unknown package type `mcp`; known: trigger"
+    );
 }
 
 #[test]
 fn what_is_needed_and_not_there_is_named() {
     for (changes, error) in [
-        (json!({"name": null}), "name: missing; the package's name is needed"),
-        (json!({"name": "../a"}), "name: `../a` is not a package name"),
-        (json!({"version": "1.0"}), "version: found `1.0`; a semantic version such as `1.0.0` is needed"),
+        (
+            json!({"name": null}),
+            "name: missing; the package's name is needed",
+        ),
+        (
+            json!({"name": "../a"}),
+            "name: `../a` is not a package name",
+        ),
+        (
+            json!({"version": "1.0"}),
+            "version: found `1.0`; a semantic version such as `1.0.0` is needed",
+        ),
         (json!({"type": null}), "type: missing; `trigger` is needed"),
-        (json!({"trigger": null}), "trigger: missing; an object that says where events come from is needed"),
-        (json!({"trigger": {}}), "trigger.type: missing; one of webhook, schedule, event, manual is needed"),
-        (json!({"trigger": {"type": "schedule"}}), "trigger.cron: missing; a cron expression"),
-        (json!({"trigger": {"type": "event"}}), "trigger.event: missing"),
-        (json!({"manifest": 3}), "manifest: found 3; 2, or no such key"),
-        (json!({"manifest": "2"}), "manifest: found `2`; 2, or no such key"),
+        (
+            json!({"trigger": null}),
+            "trigger: missing; an object that says where events come from is needed",
+        ),
+        (
+            json!({"trigger": {}}),
+            "trigger.type: missing; one of webhook, schedule, event, manual is needed",
+        ),
+        (
+            json!({"trigger": {"type": "schedule"}}),
+            "trigger.cron: missing; a cron expression",
+        ),
+        (
+            json!({"trigger": {"type": "event"}}),
+            "trigger.event: missing",
+        ),
+        (
+            json!({"manifest": 3}),
+            "manifest: found 3; 2, or no such key",
+        ),
+        (
+            json!({"manifest": "2"}),
+            "manifest: found `2`; 2, or no such key",
+        ),
         (json!({"tags": "a"}), "tags: found `a`; a list is needed"),
     ] {
         let found = refused(changes);
         assert!(found.starts_with(error), "{found}");
     }
-    assert_eq!(Manifest::parse("[]").unwrap_err().to_string(), "manifest: found a list; an object is needed");
+    assert_eq!(
+        Manifest::parse("[]").unwrap_err().to_string(),
+        "manifest: found a list; an object is needed"
+    );
 }
 
 #[test]
 fn manifest_2_refuses_keys_that_have_no_effect() {
     for (changes, error) in [
-        (json!({"condtions": []}), "condtions: unknown key `condtions`; known: manifest, name"),
-        (json!({"trigger": {"type": "manual", "cron": "* * * * *"}}), "trigger.cron: unknown key `cron`; known: type"),
-        (json!({"requirements": {"secret": []}}), "requirements.secret: unknown key `secret`"),
-        (json!({"deployment": {"env": {}}}), "deployment.env: unknown key `env`"),
-        (json!({"deployment": {"ports": [{"hots": 1, "container": 2}]}}), "deployment.ports[0].hots: unknown key"),
-        (json!({"action": {"param": {}}}), "action.param: unknown key `param`"),
-        (json!({"delivery": {"timeout": 5}}), "delivery.timeout: unknown key `timeout`"),
-        (json!({"response": {"code": 200}}), "response.code: unknown key `code`"),
-        (json!({"conditions": [{"field": "event.a", "equal": 1}]}), "conditions[0].equal: unknown operator `equal`"),
+        (
+            json!({"condtions": []}),
+            "condtions: unknown key `condtions`; known: manifest, name",
+        ),
+        (
+            json!({"trigger": {"type": "manual", "cron": "* * * * *"}}),
+            "trigger.cron: unknown key `cron`; known: type",
+        ),
+        (
+            json!({"requirements": {"secret": []}}),
+            "requirements.secret: unknown key `secret`",
+        ),
+        (
+            json!({"deployment": {"env": {}}}),
+            "deployment.env: unknown key `env`",
+        ),
+        (
+            json!({"deployment": {"ports": [{"hots": 1, "container": 2}]}}),
+            "deployment.ports[0].hots: unknown key",
+        ),
+        (
+            json!({"action": {"param": {}}}),
+            "action.param: unknown key `param`",
+        ),
+        (
+            json!({"delivery": {"timeout": 5}}),
+            "delivery.timeout: unknown key `timeout`",
+        ),
+        (
+            json!({"response": {"code": 200}}),
+            "response.code: unknown key `code`",
+        ),
+        (
+            json!({"conditions": [{"field": "event.a", "equal": 1}]}),
+            "conditions[0].equal: unknown operator `equal`",
+        ),
     ] {
         let found = refused(changes);
         assert!(found.starts_with(error), "{found}");
@@ -281,8 +246,16 @@ fn an_older_manifest_keeps_keys_that_have_no_effect() {
 
 #[test]
 fn who_forgets_to_write_manifest_2_is_told() {
-    let error = older(json!({"trigger": {"type": "webhook", "auth": {"scheme": "github", "secret": "${A}"}}})).unwrap_err();
-    assert!(error.to_string().starts_with("trigger.auth.scheme: is of manifest 2; write `\"manifest\": 2`"), "{error}");
+    let error = older(
+        json!({"trigger": {"type": "webhook", "auth": {"scheme": "github", "secret": "${A}"}}}),
+    )
+    .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("trigger.auth.scheme: is of manifest 2; write `\"manifest\": 2`"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -292,13 +265,41 @@ fn in_webhooks_of_manifest_2_every_part_is_checked() {
     };
     for (key, value, error) in [
         ("filter", json!({}), "trigger.filter: unknown key `filter`"),
-        ("endpoint", json!("hook"), "trigger.endpoint: found `hook`; a path that begins with `/` is needed"),
-        ("endpoints", json!([{"path": "/a", "method": "BAD METHOD"}]), "trigger.endpoints[0].method: found `BAD METHOD`"),
-        ("deduplication", json!({"cache_size": 5}), "trigger.deduplication.cache_size: unknown key `cache_size`"),
-        ("rate_limit", json!({"requests": 0, "window_seconds": 1}), "trigger.rate_limit.requests: found 0; a whole number from 1"),
-        ("rate_limit", json!({"requests": 5}), "trigger.rate_limit.window_seconds: missing"),
-        ("auth", json!({"scheme": "github"}), "trigger.auth: scheme `github` needs a secret"),
-        ("auth", json!({"scheme": "github", "secret": "hunter2"}), "trigger.auth: a secret is named, never written"),
+        (
+            "endpoint",
+            json!("hook"),
+            "trigger.endpoint: found `hook`; a path that begins with `/` is needed",
+        ),
+        (
+            "endpoints",
+            json!([{"path": "/a", "method": "BAD METHOD"}]),
+            "trigger.endpoints[0].method: found `BAD METHOD`",
+        ),
+        (
+            "deduplication",
+            json!({"cache_size": 5}),
+            "trigger.deduplication.cache_size: unknown key `cache_size`",
+        ),
+        (
+            "rate_limit",
+            json!({"requests": 0, "window_seconds": 1}),
+            "trigger.rate_limit.requests: found 0; a whole number from 1",
+        ),
+        (
+            "rate_limit",
+            json!({"requests": 5}),
+            "trigger.rate_limit.window_seconds: missing",
+        ),
+        (
+            "auth",
+            json!({"scheme": "github"}),
+            "trigger.auth: scheme `github` needs a secret",
+        ),
+        (
+            "auth",
+            json!({"scheme": "github", "secret": "hunter2"}),
+            "trigger.auth: a secret is named, never written",
+        ),
     ] {
         let found = webhook(key, value);
         assert!(found.starts_with(error), "{found}");
@@ -316,15 +317,37 @@ fn manifest_2_says_what_a_run_gets() {
             jiff::Timestamp::UNIX_EPOCH
         }
     }
-    let manifest = with(json!({"action": {"team_id": "t", "params": {"n": "${event.n}", "fixed": [1]}}})).unwrap();
+    let manifest =
+        with(json!({"action": {"team_id": "t", "params": {"n": "${event.n}", "fixed": [1]}}}))
+            .unwrap();
     let params = manifest.params().unwrap().render(&Run(json!({"n": 7})));
     assert_eq!(Value::Object(params), json!({"n": 7, "fixed": [1]}));
-    assert!(with(json!({"action": {"params": {}}})).unwrap().params().is_some(), "no parameters are parameters too");
-    assert!(with(json!({"action": {"workflow_id": "w"}})).unwrap().params().is_none());
+    assert!(
+        with(json!({"action": {"params": {}}}))
+            .unwrap()
+            .params()
+            .is_some(),
+        "no parameters are parameters too"
+    );
+    assert!(
+        with(json!({"action": {"workflow_id": "w"}}))
+            .unwrap()
+            .params()
+            .is_none()
+    );
     for (params, error) in [
-        (json!({"a": {"b": ["${event.x"]}}), "action.params.a: `${event.x` has no closing `}`"),
-        (json!({"a": "${execution.id}"}), "action.params.a: refers to the run"),
-        (json!(["a"]), "action.params: found a list; an object is needed"),
+        (
+            json!({"a": {"b": ["${event.x"]}}),
+            "action.params.a: `${event.x` has no closing `}`",
+        ),
+        (
+            json!({"a": "${execution.id}"}),
+            "action.params.a: refers to the run",
+        ),
+        (
+            json!(["a"]),
+            "action.params: found a list; an object is needed",
+        ),
     ] {
         let found = refused(json!({"action": {"params": params}}));
         assert!(found.starts_with(error), "{found}");
@@ -333,20 +356,47 @@ fn manifest_2_says_what_a_run_gets() {
 
 #[test]
 fn manifest_2_says_where_its_container_listens_and_what_it_may_use() {
-    let deployment = with(json!({"deployment": {"path": "/in", "port": 9000, "memory": "64m", "cpus": 0.5, "pids": 32}}));
+    let deployment = with(
+        json!({"deployment": {"path": "/in", "port": 9000, "memory": "64m", "cpus": 0.5, "pids": 32}}),
+    );
     let deployment = deployment.unwrap().deployment().clone();
     assert_eq!((deployment.path.as_str(), deployment.port), ("/in", 9000));
-    assert_eq!(deployment.limits, Limits { memory: Some(64 << 20), cpus: Some(0.5), pids: Some(32) });
+    assert_eq!(
+        deployment.limits,
+        Limits {
+            memory: Some(64 << 20),
+            cpus: Some(0.5),
+            pids: Some(32)
+        }
+    );
     let default = with(json!({})).unwrap().deployment().clone();
-    assert_eq!((default.path.as_str(), default.port, default.image), ("/event", 8080, None));
+    assert_eq!(
+        (default.path.as_str(), default.port, default.image),
+        ("/event", 8080, None)
+    );
     for (deployment, error) in [
-        (json!({"port": 0}), "deployment.port: found 0; a whole number from 1 to 65535 is needed"),
+        (
+            json!({"port": 0}),
+            "deployment.port: found 0; a whole number from 1 to 65535 is needed",
+        ),
         (json!({"path": "in"}), "deployment.path: found `in`"),
         (json!({"cpus": 0}), "deployment.cpus: found 0"),
-        (json!({"image": "${event.a}"}), "deployment.image: `${event.a}` refers to an event"),
-        (json!({"environment": {"A-B": "c"}}), "deployment.environment.A-B: an environment variable is named"),
-        (json!({"environment": {"A": []}}), "deployment.environment.A: found a list"),
-        (json!({"restart": "allways"}), "deployment.restart: unknown restart policy `allways`"),
+        (
+            json!({"image": "${event.a}"}),
+            "deployment.image: `${event.a}` refers to an event",
+        ),
+        (
+            json!({"environment": {"A-B": "c"}}),
+            "deployment.environment.A-B: an environment variable is named",
+        ),
+        (
+            json!({"environment": {"A": []}}),
+            "deployment.environment.A: found a list",
+        ),
+        (
+            json!({"restart": "allways"}),
+            "deployment.restart: unknown restart policy `allways`",
+        ),
     ] {
         let found = refused(json!({"deployment": deployment}));
         assert!(found.starts_with(error), "{found}");
@@ -356,10 +406,22 @@ fn manifest_2_says_where_its_container_listens_and_what_it_may_use() {
 #[test]
 fn a_document_that_is_too_long_or_no_json_is_refused() {
     let long = format!(r#"{{"name": "{}"}}"#, "a".repeat(MAX_SIZE));
-    assert!(matches!(Manifest::parse(&long), Err(Error::TooLarge { .. })));
-    assert!(matches!(Manifest::try_from(json!({"name": long})), Err(Error::TooLarge { .. })));
-    assert!(matches!(Manifest::parse("{\"name\": "), Err(Error::Syntax(_))));
-    assert!(matches!(Manifest::parse([0xff, 0xfe]), Err(Error::Syntax(_))));
+    assert!(matches!(
+        Manifest::parse(&long),
+        Err(Error::TooLarge { .. })
+    ));
+    assert!(matches!(
+        Manifest::try_from(json!({"name": long})),
+        Err(Error::TooLarge { .. })
+    ));
+    assert!(matches!(
+        Manifest::parse("{\"name\": "),
+        Err(Error::Syntax(_))
+    ));
+    assert!(matches!(
+        Manifest::parse([0xff, 0xfe]),
+        Err(Error::Syntax(_))
+    ));
 }
 
 fn leaf() -> impl Strategy<Value = Value> {

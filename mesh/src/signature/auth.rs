@@ -3,7 +3,7 @@
 use super::Error;
 use super::recipe::{Proof, Recipe};
 use super::settings::{Settings, Written};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
 /// How deliveries prove where they come from, without the secret. In a manifest it is the `auth` object without its `secret`.
@@ -19,8 +19,8 @@ use std::fmt;
 ///
 /// Every scheme that is not a provider's also takes `delivery_id_header` (default `Idempotency-Key`) or `delivery_id_path`, and
 /// `event_type_header`. A `token` in a `field` is a part of the body, and so is stored with each event: prefer any other scheme.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Settings", into = "Settings")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(into = "Settings")]
 pub struct Scheme {
     name: &'static str,
     settings: Settings,
@@ -68,9 +68,13 @@ impl Scheme {
     /// A scheme that needs no settings, such as a provider's.
     ///
     /// # Errors
-    /// [`Error::UnknownScheme`], or [`Error::MissingKey`] if it does need settings.
+    /// [`Error::Unknown`], or [`Error::MissingKey`] if it does need settings.
     pub fn named(name: &str) -> Result<Self, Error> {
-        Settings { scheme: name.to_owned(), ..Settings::default() }.try_into()
+        Settings {
+            scheme: name.to_owned(),
+            ..Settings::default()
+        }
+        .try_into()
     }
 
     /// Its name in a manifest.
@@ -82,7 +86,9 @@ impl Scheme {
     /// Whether a delivery must prove anything at all.
     #[must_use]
     pub fn needs_secret(&self) -> bool {
-        self.recipes.iter().any(|recipe| recipe.proof != Proof::Nothing)
+        self.recipes
+            .iter()
+            .any(|recipe| recipe.proof != Proof::Nothing)
     }
 
     pub(super) fn recipes(&self) -> &[Recipe] {
@@ -133,7 +139,10 @@ impl SecretRef {
     /// # Errors
     /// [`Error::LiteralSecret`] for anything else. The message does not repeat what was found, since it may be a secret.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).ok_or(Error::LiteralSecret)?;
+        let name = text
+            .strip_prefix("${")
+            .and_then(|rest| rest.strip_suffix('}'))
+            .ok_or(Error::LiteralSecret)?;
         Self::named(name)
     }
 
@@ -142,7 +151,8 @@ impl SecretRef {
     /// # Errors
     /// [`Error::LiteralSecret`] if it cannot be a name.
     pub fn named(name: &str) -> Result<Self, Error> {
-        let fits = (1..=128).contains(&name.len()) && !name.starts_with(|c: char| c.is_ascii_digit());
+        let fits =
+            (1..=128).contains(&name.len()) && !name.starts_with(|c: char| c.is_ascii_digit());
         if fits && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
             Ok(Self(name.to_owned()))
         } else {
@@ -180,12 +190,15 @@ impl Legacy<'_> {
                 settings.field = self.field.map(str::to_owned);
             }
             "secret" | "bearer" | "token" => {}
-            other => return Err(Error::UnknownType(other.to_owned())),
+            other => return Err(Error::unknown("auth type", other, &KINDS)),
         }
         settings.scheme = self.kind.to_owned();
         settings.try_into()
     }
 }
+
+/// The types of `auth` that older manifests know.
+const KINDS: [&str; 4] = ["hmac", "secret", "bearer", "token"];
 
 fn provider_of(signature_header: &str) -> Option<&'static str> {
     match signature_header {
@@ -202,9 +215,25 @@ impl TryFrom<Settings> for Scheme {
     fn try_from(settings: Settings) -> Result<Self, Error> {
         let (name, recipes) = settings.recipes()?;
         match settings.secret {
-            Some(_) => Err(Error::UnreadKey { scheme: name, key: "secret" }),
-            None => Ok(Self { name, settings, recipes }),
+            Some(_) => Err(Error::UnreadKey {
+                scheme: name,
+                key: "secret",
+            }),
+            None => Ok(Self {
+                name,
+                settings,
+                recipes,
+            }),
         }
+    }
+}
+
+/// By hand, since the derived one would not let `name` be static.
+impl<'de> Deserialize<'de> for Scheme {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        Settings::deserialize(reader)?
+            .try_into()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -221,7 +250,10 @@ impl TryFrom<Settings> for Auth {
         let secrets = match settings.secret.take() {
             None => Vec::new(),
             Some(Written::One(text)) => vec![SecretRef::parse(&text)?],
-            Some(Written::Many(list)) => list.iter().map(|text| SecretRef::parse(text)).collect::<Result<_, _>>()?,
+            Some(Written::Many(list)) => list
+                .iter()
+                .map(|text| SecretRef::parse(text))
+                .collect::<Result<_, _>>()?,
             Some(Written::Other(_)) => return Err(Error::LiteralSecret),
         };
         Self::try_new(settings.try_into()?, secrets)
@@ -236,7 +268,10 @@ impl From<Auth> for Settings {
             1 => names.pop().map(Written::One),
             _ => Some(Written::Many(names)),
         };
-        Self { secret, ..auth.scheme.settings }
+        Self {
+            secret,
+            ..auth.scheme.settings
+        }
     }
 }
 

@@ -33,7 +33,8 @@ pub(super) enum Scalar<'b> {
 
 impl Wanted {
     pub(super) fn add(&mut self, want: Want, path: &str) {
-        self.0.push((want, path.split('.').map(str::to_owned).collect()));
+        self.0
+            .push((want, path.split('.').map(str::to_owned).collect()));
     }
 
     /// Reads the wanted fields. `None` if the body is not a JSON document; where nothing is wanted, it is not looked at.
@@ -44,7 +45,14 @@ impl Wanted {
         }
         let mut reader = serde_json::Deserializer::from_str(body);
         let live = (1u8 << self.0.len()) - 1;
-        Cursor { wanted: self, live, depth: 0, found: &mut found }.deserialize(&mut reader).ok()?;
+        Cursor {
+            wanted: self,
+            live,
+            depth: 0,
+            found: &mut found,
+        }
+        .deserialize(&mut reader)
+        .ok()?;
         reader.end().ok()?;
         Some(found)
     }
@@ -97,7 +105,12 @@ impl<'w, 'b> Cursor<'w, '_, 'b> {
     }
 
     fn deeper(&mut self, live: u8) -> Cursor<'w, '_, 'b> {
-        Cursor { wanted: self.wanted, live, depth: self.depth + 1, found: self.found }
+        Cursor {
+            wanted: self.wanted,
+            live,
+            depth: self.depth + 1,
+            found: self.found,
+        }
     }
 
     /// Keeps a value for those wanted fields whose way ends here.
@@ -206,7 +219,11 @@ impl Visitor<'_> for Key<'_, '_, '_, '_> {
 
 /// Reads the wanted fields of a delivery's body: of the JSON document that it is, or, where the provider may send forms, of the
 /// one in its form field. `None` if there is no such document.
-pub(super) fn fields<'b>(wanted: &Wanted, form_field: Option<&str>, body: &'b [u8]) -> Option<Fields<'b>> {
+pub(super) fn fields<'b>(
+    wanted: &Wanted,
+    form_field: Option<&str>,
+    body: &'b [u8],
+) -> Option<Fields<'b>> {
     let body = str::from_utf8(body).ok()?;
     match form_field.and_then(|field| form_value(body, field)) {
         Some(document) => wanted.read(&document).map(Fields::owned),
@@ -222,13 +239,20 @@ fn is_index(step: &str, index: usize) -> bool {
 /// (<https://url.spec.whatwg.org/#urlencoded-parsing>). A field that is there twice has none, because readers differ in which
 /// one they take.
 fn form_value(body: &str, field: &str) -> Option<String> {
-    let named = |pair: &'_ str| pair.strip_prefix(field).is_some_and(|rest| rest.starts_with('='));
+    let named = |pair: &'_ str| {
+        pair.strip_prefix(field)
+            .is_some_and(|rest| rest.starts_with('='))
+    };
     if !named(body) {
         return None;
     }
     let mut pairs = body[field.len() + 1..].split('&');
     let value = pairs.next()?;
-    if pairs.any(named) { None } else { percent_decode(value) }
+    if pairs.any(named) {
+        None
+    } else {
+        percent_decode(value)
+    }
 }
 
 fn percent_decode(text: &str) -> Option<String> {
@@ -236,7 +260,10 @@ fn percent_decode(text: &str) -> Option<String> {
     let mut plain = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        let escape = bytes.get(at..at + 3).filter(|_| byte == b'%').and_then(|escape| hex_pair(escape[1], escape[2]));
+        let escape = bytes
+            .get(at..at + 3)
+            .filter(|_| byte == b'%')
+            .and_then(|escape| hex_pair(escape[1], escape[2]));
         plain.push(escape.unwrap_or(if byte == b'+' { b' ' } else { byte }));
         at += if escape.is_some() { 3 } else { 1 };
     }

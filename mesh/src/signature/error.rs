@@ -1,30 +1,23 @@
 //! Mistakes in a configuration.
 
 use super::recipe::Place;
+use crate::document::unknown;
 use http::HeaderName;
 use std::fmt::Display;
 
 /// Why a scheme or its secrets cannot be taken. No message repeats a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// There is no such scheme.
-    #[error("unknown scheme `{found}`; known: {known}")]
-    UnknownScheme {
-        /// What was written.
-        found: String,
-        /// All schemes.
-        known: String,
-    },
-    /// There is no such `type` in an `auth` of an older manifest.
-    #[error("unknown auth type `{0}`; known: hmac, secret, bearer, token")]
-    UnknownType(String),
+    /// There is no such word here; the text says which are known, and which is near.
+    #[error("{0}")]
+    Unknown(String),
     /// A key that the scheme needs is not there.
-    #[error("scheme `{scheme}` needs `{key}`")]
+    #[error("scheme `{scheme}` needs {keys}")]
     MissingKey {
         /// The scheme.
         scheme: &'static str,
-        /// The key.
-        key: &'static str,
+        /// The key, or those of which one is needed, in backticks.
+        keys: &'static str,
     },
     /// A key is there that the scheme does not read.
     #[error("scheme `{scheme}` takes no `{key}`: remove it")]
@@ -55,7 +48,9 @@ pub enum Error {
     #[error("scheme `{0}` needs a secret, and there is none")]
     SecretMissing(&'static str),
     /// The scheme proves nothing and is given a secret nevertheless.
-    #[error("scheme `{0}` takes no secret: name the scheme that your sender signs with, or remove the secret")]
+    #[error(
+        "scheme `{0}` takes no secret: name the scheme that your sender signs with, or remove the secret"
+    )]
     SecretUnread(&'static str),
     /// A secret is set and empty.
     #[error("secret {number} of scheme `{scheme}` is empty")]
@@ -66,7 +61,9 @@ pub enum Error {
         number: usize,
     },
     /// A secret is not written as the scheme writes them.
-    #[error("secret {number} of scheme `{scheme}` is not `{prefix}` and base64: copy it whole, as the provider shows it")]
+    #[error(
+        "secret {number} of scheme `{scheme}` is not `{prefix}` and base64: copy it whole, as the provider shows it"
+    )]
     SecretMalformed {
         /// The scheme.
         scheme: &'static str,
@@ -81,7 +78,14 @@ pub enum Error {
 }
 
 impl Error {
+    pub(super) fn unknown(what: &str, word: &str, known: &[&str]) -> Self {
+        Self::Unknown(unknown(what, word, known))
+    }
+
     pub(super) fn invalid(key: &'static str, why: impl Display) -> Self {
-        Self::InvalidKey { key, why: why.to_string() }
+        Self::InvalidKey {
+            key,
+            why: why.to_string(),
+        }
     }
 }

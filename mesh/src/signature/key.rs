@@ -49,7 +49,10 @@ impl Digest {
     fn of(bytes: &[u8]) -> Self {
         let mut buffer = [0; BUFFER];
         buffer[..bytes.len()].copy_from_slice(bytes);
-        Self { buffer, len: bytes.len() }
+        Self {
+            buffer,
+            len: bytes.len(),
+        }
     }
 
     /// The digest that stands for a secret in comparisons.
@@ -62,7 +65,9 @@ impl Digest {
         let mut buffer = [0; BUFFER];
         let read = match encoding {
             Encoding::LowerHex if text.bytes().any(|b| b.is_ascii_uppercase()) => None,
-            Encoding::Hex | Encoding::LowerHex => hex::decode_to_slice(text, &mut buffer[..len]).ok().map(|()| len),
+            Encoding::Hex | Encoding::LowerHex => hex::decode_to_slice(text, &mut buffer[..len])
+                .ok()
+                .map(|()| len),
             Encoding::Base64 => STANDARD.decode_slice(text, &mut buffer).ok(),
         }?;
         (read == len).then_some(Self { buffer, len })

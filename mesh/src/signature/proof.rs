@@ -41,31 +41,56 @@ pub(super) struct Signed<'a> {
 }
 
 impl Check {
-    pub(super) fn try_new(scheme: &'static str, proof: &Proof, secrets: &[SecretString]) -> Result<Self, Error> {
-        if let Some(empty) = secrets.iter().position(|secret| secret.expose_secret().is_empty()) {
-            return Err(Error::SecretEmpty { scheme, number: empty + 1 });
+    pub(super) fn try_new(
+        scheme: &'static str,
+        proof: &Proof,
+        secrets: &[SecretString],
+    ) -> Result<Self, Error> {
+        if let Some(empty) = secrets
+            .iter()
+            .position(|secret| secret.expose_secret().is_empty())
+        {
+            return Err(Error::SecretEmpty {
+                scheme,
+                number: empty + 1,
+            });
         }
         Ok(match proof {
             Proof::Nothing => Self::Nothing,
             Proof::Secret { place, prefix } => Self::Secret(SharedSecret {
                 place: place.clone(),
                 prefix,
-                digests: secrets.iter().map(|secret| Digest::of_secret(secret.expose_secret())).collect(),
+                digests: secrets
+                    .iter()
+                    .map(|secret| Digest::of_secret(secret.expose_secret()))
+                    .collect(),
             }),
             Proof::Hmac(hmac) => {
-                let keys = secrets.iter().zip(1..).map(|(secret, number)| hmac.key(scheme, secret, number));
-                Self::Signature(Signature { hmac: hmac.clone(), keys: keys.collect::<Result<_, _>>()? })
+                let keys = secrets
+                    .iter()
+                    .zip(1..)
+                    .map(|(secret, number)| hmac.key(scheme, secret, number));
+                Self::Signature(Signature {
+                    hmac: hmac.clone(),
+                    keys: keys.collect::<Result<_, _>>()?,
+                })
             }
         })
     }
 }
 
 impl SharedSecret {
-    pub(super) fn check(&self, headers: &HeaderMap, fields: &mut Option<Fields<'_>>) -> Result<(), Refusal> {
+    pub(super) fn check(
+        &self,
+        headers: &HeaderMap,
+        fields: &mut Option<Fields<'_>>,
+    ) -> Result<(), Refusal> {
         let shown = match &self.place {
             Place::Header(name) => single(headers, name)?.map(Cow::Borrowed),
             Place::Field(path) => {
-                let fields = fields.as_mut().ok_or_else(|| Refusal::NotJson(path.clone()))?;
+                let fields = fields
+                    .as_mut()
+                    .ok_or_else(|| Refusal::NotJson(path.clone()))?;
                 fields.take(Want::Secret).map(Scalar::into_text)
             }
         };
@@ -90,19 +115,33 @@ impl Signature {
         let header = &self.hmac.header;
         let offered = required(headers, header)?;
         if self.hmac.digests(offered).next().is_none() {
-            return Err(Refusal::Malformed { header: header.clone(), expected: self.hmac.shape() });
+            return Err(Refusal::Malformed {
+                header: header.clone(),
+                expected: self.hmac.shape(),
+            });
         }
         let matches = self.keys.iter().any(|key| {
             let own = self.hmac.digest(key, signed);
-            self.hmac.digests(offered).any(|digest| digest.matches(&own))
+            self.hmac
+                .digests(offered)
+                .any(|digest| digest.matches(&own))
         });
-        if matches { Ok(()) } else { Err(Refusal::Mismatch(header.clone())) }
+        if matches {
+            Ok(())
+        } else {
+            Err(Refusal::Mismatch(header.clone()))
+        }
     }
 }
 
 impl Hmac {
     /// The key that a secret stands for.
-    pub(super) fn key(&self, scheme: &'static str, secret: &SecretString, number: usize) -> Result<Key, Error> {
+    pub(super) fn key(
+        &self,
+        scheme: &'static str,
+        secret: &SecretString,
+        number: usize,
+    ) -> Result<Key, Error> {
         /// As the libraries of Standard Webhooks read a key: with padding or without.
         const KEY: GeneralPurpose = GeneralPurpose::new(
             &alphabet::STANDARD,
@@ -114,7 +153,11 @@ impl Hmac {
             KeyForm::Base64After(prefix) => KEY
                 .decode(secret.strip_prefix(prefix).unwrap_or(secret))
                 .map(Cow::Owned)
-                .map_err(|_| Error::SecretMalformed { scheme, number, prefix })?,
+                .map_err(|_| Error::SecretMalformed {
+                    scheme,
+                    number,
+                    prefix,
+                })?,
         };
         if bytes.is_empty() {
             return Err(Error::SecretEmpty { scheme, number });

@@ -14,16 +14,28 @@ pub(super) struct Provider {
 
 /// All of them.
 pub(super) const PROVIDERS: [Provider; 3] = [
-    Provider { name: "github", recipes: github },
-    Provider { name: "linear", recipes: linear },
-    Provider { name: "standard", recipes: standard },
+    Provider {
+        name: "github",
+        recipes: github,
+    },
+    Provider {
+        name: "linear",
+        recipes: linear,
+    },
+    Provider {
+        name: "standard",
+        recipes: standard,
+    },
 ];
 
 /// <https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries>. The older SHA-1 header is ignored.
 fn github() -> Vec<Recipe> {
     let signature = HeaderName::from_static("x-hub-signature-256");
     vec![Recipe {
-        proof: Proof::Hmac(Hmac { prefix: "sha256=".into(), ..Hmac::of_body(signature) }),
+        proof: Proof::Hmac(Hmac {
+            prefix: "sha256=".into(),
+            ..Hmac::of_body(signature)
+        }),
         timestamp: None,
         delivery_id: Some(Place::header("x-github-delivery")),
         event: Naming {
@@ -31,7 +43,11 @@ fn github() -> Vec<Recipe> {
             kind: vec![Place::header("x-github-event")],
             action: Some("action"),
         },
-        identity: &["x-github-hook-id", "x-github-hook-installation-target-id", "x-github-hook-installation-target-type"],
+        identity: &[
+            "x-github-hook-id",
+            "x-github-hook-installation-target-id",
+            "x-github-hook-installation-target-type",
+        ],
         form_field: Some("payload"),
     }]
 }
@@ -40,7 +56,10 @@ fn github() -> Vec<Recipe> {
 fn linear() -> Vec<Recipe> {
     let signature = HeaderName::from_static("linear-signature");
     vec![Recipe {
-        proof: Proof::Hmac(Hmac { encoding: Encoding::LowerHex, ..Hmac::of_body(signature) }),
+        proof: Proof::Hmac(Hmac {
+            encoding: Encoding::LowerHex,
+            ..Hmac::of_body(signature)
+        }),
         timestamp: Some(Stamp {
             place: Place::field("webhookTimestamp"),
             unit: Unit::Milliseconds,
@@ -80,7 +99,11 @@ fn standard() -> Vec<Recipe> {
             tolerance: Duration::from_secs(300),
         }),
         delivery_id: Some(Place::header(id)),
-        event: Naming { domain: "com.standardwebhooks", kind: vec![Place::field("type")], action: None },
+        event: Naming {
+            domain: "com.standardwebhooks",
+            kind: vec![Place::field("type")],
+            action: None,
+        },
         identity: &[],
         form_field: None,
     };

@@ -141,7 +141,11 @@ impl Hmac {
             Encoding::LowerHex => format!("{} lower-case hexadecimal digits", len * 2),
             Encoding::Base64 => format!("{} characters of base64", len.div_ceil(3) * 4),
         };
-        if self.prefix.is_empty() { digest } else { format!("`{}` and {digest}", self.prefix) }
+        if self.prefix.is_empty() {
+            digest
+        } else {
+            format!("`{}` and {digest}", self.prefix)
+        }
     }
 }
 
@@ -186,9 +190,22 @@ impl Recipe {
             Proof::Hmac(hmac) => Some(&hmac.header),
             Proof::Nothing | Proof::Secret { .. } => None,
         };
-        let places = self.timestamp.iter().map(|stamp| &stamp.place).chain(&self.delivery_id).chain(&self.event.kind);
-        let mut names: Vec<HeaderName> = signature.into_iter().chain(places.filter_map(Place::as_header)).cloned().collect();
-        names.extend(self.identity.iter().map(|name| HeaderName::from_static(name)));
+        let places = self
+            .timestamp
+            .iter()
+            .map(|stamp| &stamp.place)
+            .chain(&self.delivery_id)
+            .chain(&self.event.kind);
+        let mut names: Vec<HeaderName> = signature
+            .into_iter()
+            .chain(places.filter_map(Place::as_header))
+            .cloned()
+            .collect();
+        names.extend(
+            self.identity
+                .iter()
+                .map(|name| HeaderName::from_static(name)),
+        );
         names
     }
 }
@@ -231,5 +248,8 @@ impl fmt::Display for Unit {
 
 /// The proof of a bearer token (RFC 6750, section 2.1): `Authorization: Bearer <secret>`.
 pub(super) fn bearer() -> Proof {
-    Proof::Secret { place: Place::Header(header::AUTHORIZATION), prefix: "Bearer " }
+    Proof::Secret {
+        place: Place::Header(header::AUTHORIZATION),
+        prefix: "Bearer ",
+    }
 }

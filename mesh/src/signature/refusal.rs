@@ -28,7 +28,9 @@ pub enum Refusal {
     #[error("{0} does not hold the secret that is set here")]
     WrongSecret(Place),
     /// The delivery was sent too long ago, or is sent again.
-    #[error("the timestamp is {age:?} old and at most {tolerance:?} are allowed: sign at the time of sending, and check the clock")]
+    #[error(
+        "the timestamp is {age:?} old and at most {tolerance:?} are allowed: sign at the time of sending, and check the clock"
+    )]
     TooOld {
         /// How long ago it was sent, to the millisecond.
         age: Duration,
@@ -36,7 +38,9 @@ pub enum Refusal {
         tolerance: Duration,
     },
     /// The delivery claims to be of the future.
-    #[error("the timestamp is {ahead:?} in the future and at most {tolerance:?} are allowed: check the clock")]
+    #[error(
+        "the timestamp is {ahead:?} in the future and at most {tolerance:?} are allowed: check the clock"
+    )]
     TooNew {
         /// How far ahead of this machine's clock it is, to the millisecond.
         ahead: Duration,
@@ -73,7 +77,9 @@ impl Refusal {
             | Self::WrongSecret(_)
             | Self::TooOld { .. }
             | Self::TooNew { .. } => StatusCode::UNAUTHORIZED,
-            Self::Repeated(_) | Self::NotAscii(_) | Self::Unusable { .. } | Self::NotJson(_) => StatusCode::BAD_REQUEST,
+            Self::Repeated(_) | Self::NotAscii(_) | Self::Unusable { .. } | Self::NotJson(_) => {
+                StatusCode::BAD_REQUEST
+            }
         }
     }
 }

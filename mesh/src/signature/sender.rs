@@ -1,7 +1,7 @@
 //! Signing, the other side of verification: for trying a trigger out as its provider would send to it.
 
 use super::proof::Signed;
-use super::recipe::{Place, Proof, Unit};
+use super::recipe::{Place, Proof};
 use super::{Error, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
@@ -53,24 +53,29 @@ pub fn sign(
     }
     let secret = secret.ok_or(Error::SecretMissing(scheme.name()));
     match &recipe.proof {
-        Proof::Nothing | Proof::Secret { place: Place::Field(_), .. } => {}
-        Proof::Secret { place: Place::Header(name), prefix } => {
+        Proof::Nothing
+        | Proof::Secret {
+            place: Place::Field(_),
+            ..
+        } => {}
+        Proof::Secret {
+            place: Place::Header(name),
+            prefix,
+        } => {
             put(name, &format!("{prefix}{}", secret?.expose_secret()))?;
         }
         Proof::Hmac(hmac) => {
-            let signed = Signed { timestamp: &timestamp, delivery_id: draft.delivery_id, body: draft.body };
+            let signed = Signed {
+                timestamp: &timestamp,
+                delivery_id: draft.delivery_id,
+                body: draft.body,
+            };
             let digest = hmac.digest(&hmac.key(scheme.name(), secret?, 1)?, signed);
-            put(&hmac.header, &format!("{}{}", hmac.prefix, digest.encode(hmac.encoding)))?;
+            put(
+                &hmac.header,
+                &format!("{}{}", hmac.prefix, digest.encode(hmac.encoding)),
+            )?;
         }
     }
     Ok(headers)
-}
-
-impl Unit {
-    fn count(self, time: Timestamp) -> i64 {
-        match self {
-            Self::Seconds => time.as_second(),
-            Self::Milliseconds => time.as_millisecond(),
-        }
-    }
 }

@@ -54,7 +54,10 @@ impl Verified {
     /// The headers that sign the delivery or name it, lower-case names, so that whoever has the secret can verify again. None
     /// of them holds a secret.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The same without the provider's name for it, for a trigger to which each repetition is an event of its own.

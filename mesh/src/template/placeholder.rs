@@ -1,7 +1,7 @@
 //! What stands between `${` and `}`.
 
 use super::{Error, Scope, embedded};
-use crate::document::{Unknown, shorten};
+use crate::document::{nearest, shorten};
 use crate::path::Path;
 use serde_json::Value;
 
@@ -40,23 +40,28 @@ impl Placeholder {
         match (name.trim(), inner.contains("${")) {
             (_, true) => Err(Error::Nested(format!("${{{}", shorten(inner)))),
             ("", _) => Err(Error::Empty),
-            (name, _) => Ok(Self { reference: Reference::parse(name)?, default }),
+            (name, _) => Ok(Self {
+                reference: Reference::parse(name)?,
+                default,
+            }),
         }
     }
 
     /// The value; `null` if there is none.
-    pub(super) fn value(&self, scope: &impl Scope) -> Value {
+    pub(super) fn value(&self, scope: &dyn Scope) -> Value {
         let value = self.reference.value(scope);
         match (&self.default, &value) {
             (Some(default), Value::Null) => Value::String(default.clone()),
-            (Some(default), Value::String(text)) if text.is_empty() => Value::String(default.clone()),
+            (Some(default), Value::String(text)) if text.is_empty() => {
+                Value::String(default.clone())
+            }
             _ => value,
         }
     }
 }
 
 impl Piece {
-    pub(super) fn text(&self, scope: &impl Scope) -> String {
+    pub(super) fn text(&self, scope: &dyn Scope) -> String {
         match self {
             Self::Literal(text) => text.clone(),
             Self::Placeholder(placeholder) => embedded(placeholder.value(scope)),
@@ -66,13 +71,19 @@ impl Piece {
 
 impl Reference {
     fn parse(name: &str) -> Result<Self, Error> {
-        let under = |root: &str| name.strip_prefix(root).and_then(|rest| rest.strip_prefix('.'));
+        let under = |root: &str| {
+            name.strip_prefix(root)
+                .and_then(|rest| rest.strip_prefix('.'))
+        };
         if name == "event" || under("event").is_some() {
             Ok(Self::Event(Path::parse_in_event(name)?))
         } else if let Some(attribute) = under("ce").filter(|name| is_header(name)) {
             Ok(Self::Attribute(format!("ce-{attribute}")))
         } else if let Some(header) = under("http").filter(|name| is_header(name)) {
-            Ok(Self::Attribute(format!("http-{}", header.to_ascii_lowercase())))
+            Ok(Self::Attribute(format!(
+                "http-{}",
+                header.to_ascii_lowercase()
+            )))
         } else if let Some(inner) = under("execution.result").filter(|inner| !inner.is_empty()) {
             Ok(Self::ExecutionResult(Path::parse(inner)?))
         } else {
@@ -86,7 +97,7 @@ impl Reference {
         }
     }
 
-    fn value(&self, scope: &impl Scope) -> Value {
+    fn value(&self, scope: &dyn Scope) -> Value {
         let text = |found: Option<String>| found.map_or(Value::Null, Value::String);
         match self {
             Self::Event(path) => path.find(scope.event()).cloned().unwrap_or_default(),
@@ -94,9 +105,10 @@ impl Reference {
             Self::Variable(name) => text(scope.variable(name)),
             Self::Now => Value::String(scope.now().to_string()),
             Self::ExecutionId => text(scope.execution().map(|run| run.id.to_owned())),
-            Self::ExecutionResult(path) => {
-                scope.execution().and_then(|run| path.find(run.result).cloned()).unwrap_or_default()
-            }
+            Self::ExecutionResult(path) => scope
+                .execution()
+                .and_then(|run| path.find(run.result).cloned())
+                .unwrap_or_default(),
         }
     }
 }
@@ -115,7 +127,8 @@ pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, Error> {
             continue;
         }
         let inner = &rest[at + 2..];
-        let end = closing(inner).ok_or_else(|| Error::Unterminated(shorten(&rest[at..]).into_owned()))?;
+        let end =
+            closing(inner).ok_or_else(|| Error::Unterminated(shorten(&rest[at..]).into_owned()))?;
         if !literal.is_empty() {
             pieces.push(Piece::Literal(std::mem::take(&mut literal)));
         }
@@ -153,21 +166,29 @@ pub(crate) fn is_variable(name: &str) -> bool {
 }
 
 fn is_header(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
 fn unknown(name: &str) -> String {
     const ROOTS: [&str; 4] = ["event", "ce", "http", "execution"];
-    const WHOLE: [&str; 4] = ["execution.id", "execution.result", "now", "current_timestamp"];
+    const WHOLE: [&str; 4] = [
+        "execution.id",
+        "execution.result",
+        "now",
+        "current_timestamp",
+    ];
     let root = name.split('.').next().unwrap_or(name);
     let known = "known: event.…, ce.…, http.…, execution.id, execution.result, now, current_timestamp, or a variable";
     if ROOTS.contains(&root) || WHOLE.iter().any(|whole| name.starts_with(whole)) {
         return format!("there is no `${{{}}}`; {known}", shorten(name));
     }
-    let suggestion = Unknown { what: "placeholder", word: root, known: ROOTS.into_iter() }.to_string();
-    match suggestion.split_once("; did you mean") {
-        Some((_, near)) => format!("unknown placeholder `${{{}}}`; {known}; did you mean{near}", shorten(name)),
-        None => format!("unknown placeholder `${{{}}}`; {known}", shorten(name)),
+    let refusal = format!("unknown placeholder `${{{}}}`; {known}", shorten(name));
+    match nearest(root, &ROOTS) {
+        Some(near) => format!("{refusal}; did you mean `{near}`?"),
+        None => refusal,
     }
 }
 
@@ -182,7 +203,10 @@ mod tests {
 
     #[test]
     fn a_malformed_placeholder_is_refused_with_what_to_write() {
-        assert_eq!(refused("a ${event.x"), "`${event.x` has no closing `}`; write `$${` for a literal `${`");
+        assert_eq!(
+            refused("a ${event.x"),
+            "`${event.x` has no closing `}`; write `$${` for a literal `${`"
+        );
         assert!(refused("${}").starts_with("`${}` is empty"));
         assert!(refused("${ :-x}").starts_with("`${}` is empty"));
         assert!(refused("${A:-${B}}").contains("a default is plain text"));
@@ -197,13 +221,19 @@ mod tests {
             reference: Reference::Variable("TASK_TEMPLATE".into()),
             default: Some("Process {a.b}: {_raw}".into()),
         };
-        assert_eq!(found, [Piece::Placeholder(task), Piece::Literal("!".into())]);
+        assert_eq!(
+            found,
+            [Piece::Placeholder(task), Piece::Literal("!".into())]
+        );
     }
 
     #[test]
     fn an_unknown_placeholder_is_refused_with_the_one_that_was_meant() {
         let error = refused("${evnt.action}");
-        assert!(error.starts_with("unknown placeholder `${evnt.action}`; known: event.…"), "{error}");
+        assert!(
+            error.starts_with("unknown placeholder `${evnt.action}`; known: event.…"),
+            "{error}"
+        );
         assert!(error.ends_with("did you mean `event`?"), "{error}");
         assert!(refused("${execution.status}").contains("execution.result"));
         assert!(refused("${a-b}").contains("unknown placeholder"));

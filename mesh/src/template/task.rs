@@ -40,15 +40,25 @@ impl TaskTemplate {
         let mut rest = text;
         while let Some(at) = rest.find(['{', '}']) {
             literal.push_str(&rest[..at]);
-            let brace = if rest[at..].starts_with('{') { '{' } else { '}' };
-            let lonely = || Error::Brace { brace, at: shorten(&rest[at..]).into_owned() };
+            let brace = if rest[at..].starts_with('{') {
+                '{'
+            } else {
+                '}'
+            };
+            let lonely = || Error::Brace {
+                brace,
+                at: shorten(&rest[at..]).into_owned(),
+            };
             let inner = &rest[at + 1..];
             if let Some(after) = inner.strip_prefix(brace) {
                 literal.push(brace);
                 rest = after;
                 continue;
             }
-            let end = inner.find('}').filter(|_| brace == '{').ok_or_else(lonely)?;
+            let end = inner
+                .find('}')
+                .filter(|_| brace == '{')
+                .ok_or_else(lonely)?;
             if !literal.is_empty() {
                 parts.push(Part::Literal(std::mem::take(&mut literal)));
             }
@@ -65,7 +75,10 @@ impl TaskTemplate {
     #[must_use]
     pub fn render(&self, body: &Value) -> Task {
         match self.try_render(body) {
-            Ok(text) => Task { text, warning: None },
+            Ok(text) => Task {
+                text,
+                warning: None,
+            },
             Err(missing) => Task {
                 text: DEFAULT_TASK.replace("{_raw}", &body.to_string()),
                 warning: Some(format!(
@@ -118,16 +131,35 @@ mod tests {
 
     #[test]
     fn fields_of_the_event_are_put_in() {
-        let body = json!({"pull_request": {"number": 7, "title": "Fix", "body": null, "labels": ["a"]}});
-        let task = render("Review #{pull_request.number}: {pull_request.title}{pull_request.body} {{x}}", &body);
-        assert_eq!(task, Task { text: "Review #7: Fix {x}".into(), warning: None });
-        assert_eq!(render("{pull_request.labels.0} {pull_request.labels}", &body).text, r#"a ["a"]"#);
+        let body =
+            json!({"pull_request": {"number": 7, "title": "Fix", "body": null, "labels": ["a"]}});
+        let task = render(
+            "Review #{pull_request.number}: {pull_request.title}{pull_request.body} {{x}}",
+            &body,
+        );
+        assert_eq!(
+            task,
+            Task {
+                text: "Review #7: Fix {x}".into(),
+                warning: None
+            }
+        );
+        assert_eq!(
+            render("{pull_request.labels.0} {pull_request.labels}", &body).text,
+            r#"a ["a"]"#
+        );
     }
 
     #[test]
     fn the_default_is_the_whole_event() {
         let task = TaskTemplate::default().render(&json!({"a": 1}));
-        assert_eq!(task, Task { text: r#"Process webhook event: {"a":1}"#.into(), warning: None });
+        assert_eq!(
+            task,
+            Task {
+                text: r#"Process webhook event: {"a":1}"#.into(),
+                warning: None
+            }
+        );
     }
 
     #[test]
@@ -139,8 +171,14 @@ mod tests {
 
     #[test]
     fn a_value_is_not_read_as_a_template_again() {
-        assert_eq!(render("{a}", &json!({"a": "{b} {_raw}"})).text, "{b} {_raw}");
-        assert_eq!(render("{no}", &json!("{_raw}")).text, r#"Process webhook event: "{_raw}""#);
+        assert_eq!(
+            render("{a}", &json!({"a": "{b} {_raw}"})).text,
+            "{b} {_raw}"
+        );
+        assert_eq!(
+            render("{no}", &json!("{_raw}")).text,
+            r#"Process webhook event: "{_raw}""#
+        );
     }
 
     #[test]

@@ -28,15 +28,25 @@ impl Text {
                 "`{}` refers to an event, and there is none where this is resolved; use variables, or write `$${{` for a literal `${{`",
                 crate::document::shorten(source)
             ))),
-            None => Ok(Self { source: source.to_owned(), pieces }),
+            None => Ok(Self {
+                source: source.to_owned(),
+                pieces,
+            }),
         }
     }
 
     /// The text as it is, without variables.
     #[must_use]
     pub fn literal(source: &str) -> Self {
-        let pieces = if source.is_empty() { Vec::new() } else { vec![Piece::Literal(source.to_owned())] };
-        Self { source: source.to_owned(), pieces }
+        let pieces = if source.is_empty() {
+            Vec::new()
+        } else {
+            vec![Piece::Literal(source.to_owned())]
+        };
+        Self {
+            source: source.to_owned(),
+            pieces,
+        }
     }
 
     /// The text as it was written.
@@ -48,7 +58,10 @@ impl Text {
     /// The names of its variables.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Placeholder(Placeholder { reference: Reference::Variable(name), .. }) => Some(name.as_str()),
+            Piece::Placeholder(Placeholder {
+                reference: Reference::Variable(name),
+                ..
+            }) => Some(name.as_str()),
             _ => None,
         })
     }
@@ -71,14 +84,15 @@ impl Text {
         for piece in &self.pieces {
             match piece {
                 Piece::Literal(literal) => text.push_str(literal),
-                Piece::Placeholder(Placeholder { reference: Reference::Variable(name), default }) => {
-                    match (variable(name), default) {
-                        (Some(value), None) => text.push_str(&value),
-                        (Some(value), Some(_)) if !value.is_empty() => text.push_str(&value),
-                        (_, Some(default)) => text.push_str(default),
-                        (None, None) => return Err(Missing(name.clone())),
-                    }
-                }
+                Piece::Placeholder(Placeholder {
+                    reference: Reference::Variable(name),
+                    default,
+                }) => match (variable(name), default) {
+                    (Some(value), None) => text.push_str(&value),
+                    (Some(value), Some(_)) if !value.is_empty() => text.push_str(&value),
+                    (_, Some(default)) => text.push_str(default),
+                    (None, None) => return Err(Missing(name.clone())),
+                },
                 // Not built: see `parse`.
                 Piece::Placeholder(_) => {}
             }
@@ -94,7 +108,14 @@ impl fmt::Display for Text {
 }
 
 fn is_plain(piece: &Piece) -> bool {
-    matches!(piece, Piece::Literal(_) | Piece::Placeholder(Placeholder { reference: Reference::Variable(_), .. }))
+    matches!(
+        piece,
+        Piece::Literal(_)
+            | Piece::Placeholder(Placeholder {
+                reference: Reference::Variable(_),
+                ..
+            })
+    )
 }
 
 #[cfg(test)]
@@ -121,7 +142,11 @@ mod tests {
             ("$${SET} $5", "${SET} $5"),
             ("", ""),
         ] {
-            assert_eq!(Text::parse(text).unwrap().resolve(lookup).as_deref(), Ok(resolved), "{text}");
+            assert_eq!(
+                Text::parse(text).unwrap().resolve(lookup).as_deref(),
+                Ok(resolved),
+                "{text}"
+            );
         }
     }
 
@@ -130,13 +155,25 @@ mod tests {
         let text = Text::parse("${SET}${UNSET}").unwrap();
         assert_eq!(text.resolve(lookup), Err(Missing("UNSET".into())));
         assert_eq!(text.variables().collect::<Vec<_>>(), ["SET", "UNSET"]);
-        assert!(Missing("UNSET".into()).to_string().contains("${UNSET:-default}"));
+        assert!(
+            Missing("UNSET".into())
+                .to_string()
+                .contains("${UNSET:-default}")
+        );
     }
 
     #[test]
     fn a_deployment_cannot_refer_to_an_event() {
-        assert!(Text::parse("${event.a}").unwrap_err().to_string().contains("there is none"));
+        assert!(
+            Text::parse("${event.a}")
+                .unwrap_err()
+                .to_string()
+                .contains("there is none")
+        );
         assert!(Text::parse("${PORT").is_err());
-        assert_eq!(Text::literal("${PORT").resolve(lookup).as_deref(), Ok("${PORT"));
+        assert_eq!(
+            Text::literal("${PORT").resolve(lookup).as_deref(),
+            Ok("${PORT")
+        );
     }
 }

@@ -1,0 +1,122 @@
+//! The environment of a trigger's container, resolved on this node: secrets come from here and go nowhere else.
+
+use belfry_mesh::Trigger;
+use belfry_mesh::port::secrets::{self, Secrets};
+use belfry_mesh::template::Text;
+use secrecy::{ExposeSecret, SecretString};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A resolved environment.
+pub(crate) type Environment = BTreeMap<String, SecretString>;
+
+/// Why no environment can be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Secrets that the package names are not set on this node.
+    #[error(
+        "not set on this node: secret {}; set it in the agent's environment or its secrets directory, then it starts by itself",
+        .0.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    )]
+    Missing(Vec<String>),
+    /// A secret is there and cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] secrets::Error),
+}
+
+/// The environment of a trigger: the package's own, the installer's over it, its secrets, and the trigger contract's over all.
+///
+/// # Errors
+/// If a secret that the package names is not set. Other variables that are not set are empty, as in a compose file.
+pub(crate) async fn resolve(
+    trigger: &Trigger,
+    contract: &BTreeMap<String, String>,
+    secrets: &dyn Secrets,
+) -> Result<Environment, Error> {
+    let texts = texts(trigger);
+    let named: BTreeSet<&str> = texts
+        .values()
+        .flat_map(Text::variables)
+        .filter(|name| !contract.contains_key(*name))
+        .collect();
+    let mut known = Environment::new();
+    for name in named {
+        if let Some(value) = secrets.resolve(&trigger.secret_name(name)).await? {
+            known.insert(name.to_owned(), value);
+        }
+    }
+    assemble(trigger, contract, &texts, &known)
+}
+
+/// What the package and the installer say of each variable. A secret that the package names and says nothing more of stands for
+/// itself.
+fn texts(trigger: &Trigger) -> BTreeMap<String, Text> {
+    let mut texts: BTreeMap<String, Text> = BTreeMap::new();
+    for name in trigger.manifest.secrets() {
+        texts.insert(name.clone(), reference(name));
+    }
+    for (name, text) in trigger.manifest.environment() {
+        texts.insert(name.clone(), text.clone());
+    }
+    for (name, value) in &trigger.user_config {
+        // A reference to a secret is followed by `secret_name`, under the package's name for it.
+        let renamed = trigger.secret_name(name) != *name;
+        let text = if renamed {
+            reference(name)
+        } else {
+            Text::parse(value).unwrap_or_else(|_| Text::literal(value))
+        };
+        texts.insert(name.clone(), text);
+    }
+    texts
+}
+
+fn reference(name: &str) -> Text {
+    let text = format!("${{{name}}}");
+    Text::parse(&text).unwrap_or_else(|_| Text::literal(&text))
+}
+
+fn assemble(
+    trigger: &Trigger,
+    contract: &BTreeMap<String, String>,
+    texts: &BTreeMap<String, Text>,
+    known: &Environment,
+) -> Result<Environment, Error> {
+    let lookup = |name: &str| {
+        let plain = contract.get(name).cloned();
+        plain
+            .or_else(|| {
+                known
+                    .get(name)
+                    .map(|value| value.expose_secret().to_owned())
+            })
+            .or_else(|| Some(String::new()))
+    };
+    let mut environment = Environment::new();
+    for (name, text) in texts {
+        let value = text.resolve(lookup).unwrap_or_default();
+        environment.insert(name.clone(), value.into());
+    }
+    let empty = |name: &String| {
+        environment
+            .get(name)
+            .is_none_or(|value| value.expose_secret().is_empty())
+    };
+    let required = trigger
+        .manifest
+        .secrets()
+        .iter()
+        .filter(|name| !trigger.manifest.is_optional(name));
+    let missing: Vec<String> = required
+        .filter(|name| empty(name))
+        .map(|name| trigger.secret_name(name))
+        .collect();
+    if !missing.is_empty() {
+        return Err(Error::Missing(missing));
+    }
+    environment.extend(
+        contract
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone().into())),
+    );
+    Ok(environment)
+}

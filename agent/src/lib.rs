@@ -1,0 +1,103 @@
+//! The agent: one a node. It takes the slots that are its to take, makes their containers so, pumps events into them and
+//! records what became of each.
+
+mod attempt;
+mod breaker;
+mod campaign;
+mod environment;
+mod heartbeat;
+mod plan;
+mod pump;
+mod reconcile;
+mod slot;
+
+use belfry_mesh::NodeName;
+use belfry_mesh::port::Ports;
+use belfry_mesh::port::runtime::Runtime;
+use belfry_mesh::port::secrets::Secrets;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How an agent behaves.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The node's name, one a mesh.
+    pub node: NodeName,
+    /// What placement may ask for.
+    pub labels: BTreeMap<String, String>,
+    /// Where workflows live: `ORCHESTRATOR_URL` of the trigger contract.
+    pub orchestrator: String,
+    /// Where the orchestrator's web socket is: `ORCHESTRATOR_WS` of the trigger contract.
+    pub orchestrator_ws: Option<String>,
+    /// The time to live of a slot's lease. Default 10 s: so long its slots stay idle when a node dies. At least 3 s.
+    pub lease_ttl: Duration,
+    /// How long each place in the line for a slot waits longer than the one before it. Default 500 ms.
+    pub patience_step: Duration,
+    /// How often all is looked at again without anything having happened. Default 10 s.
+    pub resync: Duration,
+    /// How long attempts in flight may take to end when the agent stops. Default 30 s.
+    pub grace: Duration,
+    /// Seeds the jitter of retries.
+    pub seed: u64,
+}
+
+impl Config {
+    /// The defaults for a node.
+    #[must_use]
+    pub fn new(node: NodeName, orchestrator: String) -> Self {
+        Self {
+            node,
+            labels: BTreeMap::new(),
+            orchestrator,
+            orchestrator_ws: None,
+            lease_ttl: Duration::from_secs(10),
+            patience_step: Duration::from_millis(500),
+            resync: Duration::from_secs(10),
+            grace: Duration::from_secs(30),
+            seed: 0,
+        }
+    }
+}
+
+/// An agent, ready to run.
+pub struct Agent {
+    config: Config,
+    ports: Ports,
+    runtime: Arc<dyn Runtime>,
+    secrets: Arc<dyn Secrets>,
+    http: reqwest::Client,
+}
+
+impl Agent {
+    /// An agent over these ports. `http` posts the events.
+    #[must_use]
+    pub fn build(
+        config: Config,
+        ports: Ports,
+        runtime: Arc<dyn Runtime>,
+        secrets: Arc<dyn Secrets>,
+        http: reqwest::Client,
+    ) -> Self {
+        Self {
+            config,
+            ports,
+            runtime,
+            secrets,
+            http,
+        }
+    }
+
+    /// Runs until `shutdown`, then stops pulling, lets what is in flight end, releases its slots, and returns when all that it
+    /// started has ended.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let agent = Arc::new(self);
+        let tasks = TaskTracker::new();
+        tasks.spawn(heartbeat::run(agent.clone(), shutdown.clone()));
+        reconcile::run(agent, &tasks, shutdown).await;
+        tasks.close();
+        tasks.wait().await;
+    }
+}

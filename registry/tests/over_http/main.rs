@@ -1,0 +1,12 @@
+//! The registry and its client over real sockets.
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in tests, and misses what they share"
+)]
+
+mod distrust;
+mod finding;
+mod house;
+mod keeping;
+mod older;
+mod serving;
