@@ -1,6 +1,7 @@
 //! The agent: one a node. It takes the slots that are its to take, makes their containers so, pumps events into them and
 //! records what became of each.
 
+mod admin;
 mod attempt;
 mod breaker;
 mod campaign;
@@ -18,6 +19,7 @@ use belfry_mesh::port::secrets::Secrets;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -91,10 +93,13 @@ impl Agent {
     }
 
     /// Runs until `shutdown`, then stops pulling, lets what is in flight end, releases its slots, and returns when all that it
-    /// started has ended.
-    pub async fn run(self, shutdown: CancellationToken) {
+    /// started has ended. On `admin` it says meanwhile how it is: `GET /health`, `GET /ready`.
+    pub async fn run(self, admin: Option<TcpListener>, shutdown: CancellationToken) {
         let agent = Arc::new(self);
         let tasks = TaskTracker::new();
+        if let Some(listener) = admin {
+            tasks.spawn(admin::serve(agent.clone(), listener, shutdown.clone()));
+        }
         tasks.spawn(heartbeat::run(agent.clone(), shutdown.clone()));
         reconcile::run(agent, &tasks, shutdown).await;
         tasks.close();

@@ -91,6 +91,15 @@ impl Scheme {
             .any(|recipe| recipe.proof != Proof::Nothing)
     }
 
+    /// Refuses secrets where none is needed, and none where one is.
+    pub(super) fn expect_secrets(&self, given: usize) -> Result<(), Error> {
+        match (self.needs_secret(), given) {
+            (true, 0) => Err(Error::SecretMissing(self.name)),
+            (true, _) | (false, 0) => Ok(()),
+            (false, _) => Err(Error::SecretUnread(self.name)),
+        }
+    }
+
     pub(super) fn recipes(&self) -> &[Recipe] {
         &self.recipes
     }
@@ -102,11 +111,8 @@ impl Auth {
     /// # Errors
     /// [`Error::SecretMissing`] or [`Error::SecretUnread`] if the scheme needs one and there is none, or the other way round.
     pub fn try_new(scheme: Scheme, secrets: Vec<SecretRef>) -> Result<Self, Error> {
-        match (scheme.needs_secret(), secrets.is_empty()) {
-            (true, true) => Err(Error::SecretMissing(scheme.name)),
-            (false, false) => Err(Error::SecretUnread(scheme.name)),
-            _ => Ok(Self { scheme, secrets }),
-        }
+        scheme.expect_secrets(secrets.len())?;
+        Ok(Self { scheme, secrets })
     }
 
     /// What an older manifest means. A signature in `X-Hub-Signature-256` is GitHub's, in `Linear-Signature` Linear's, in

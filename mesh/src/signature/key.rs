@@ -12,7 +12,6 @@ use subtle::ConstantTimeEq;
 const BUFFER: usize = 66;
 
 /// An HMAC whose key has been absorbed: a digest costs a copy of its state and no allocation.
-#[derive(Clone)]
 pub(super) enum Key {
     Sha1(Hmac<Sha1>),
     Sha256(Hmac<Sha256>),

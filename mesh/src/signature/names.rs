@@ -27,25 +27,14 @@ impl Naming {
             return Ok(UNNAMED.to_owned());
         };
         let action = fields.take(Want::Action).and_then(Scalar::name);
-        let domain = if is_reverse_domain(&kind) {
-            ""
-        } else {
-            self.domain
-        };
-        let mut name = String::with_capacity(
-            domain.len() + kind.len() + action.as_ref().map_or(0, |a| a.len()) + 2,
-        );
-        for part in [Some(domain), Some(&kind), action.as_deref()]
+        let domain =
+            Some(self.domain).filter(|domain| !domain.is_empty() && !is_reverse_domain(&kind));
+        let parts: Vec<&str> = domain
             .into_iter()
-            .flatten()
-            .filter(|part| !part.is_empty())
-        {
-            if !name.is_empty() {
-                name.push('.');
-            }
-            name.push_str(part);
-        }
-        Ok(name)
+            .chain([&*kind])
+            .chain(action.as_deref())
+            .collect();
+        Ok(parts.join("."))
     }
 
     fn kind<'a>(

@@ -1,6 +1,6 @@
 //! What a scheme demands of a delivery, as data. The verifier interprets recipes and knows no provider.
 
-use http::{HeaderName, header};
+use http::HeaderName;
 use std::fmt;
 use std::time::Duration;
 
@@ -164,9 +164,9 @@ impl Recipe {
     /// A recipe that proves nothing and names a delivery as any HTTP client may: by `Idempotency-Key`
     /// (<https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>), which a sender sets on purpose so that a
     /// repetition is recognised. `X-Request-Id` is not taken: proxies make one up for each attempt.
-    pub(super) fn plain(proof: Proof) -> Self {
+    pub(super) fn plain() -> Self {
         Self {
-            proof,
+            proof: Proof::Nothing,
             timestamp: None,
             delivery_id: Some(Place::header("idempotency-key")),
             event: Naming::default(),
@@ -243,13 +243,5 @@ impl fmt::Display for Unit {
             Self::Seconds => "seconds",
             Self::Milliseconds => "milliseconds",
         })
-    }
-}
-
-/// The proof of a bearer token (RFC 6750, section 2.1): `Authorization: Bearer <secret>`.
-pub(super) fn bearer() -> Proof {
-    Proof::Secret {
-        place: Place::Header(header::AUTHORIZATION),
-        prefix: "Bearer ",
     }
 }

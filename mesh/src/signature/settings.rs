@@ -1,9 +1,10 @@
 //! A scheme as it is written in a manifest.
 
-use super::recipe::{Naming, Place, Proof, Recipe, bearer};
+use super::recipe::{Naming, Place, Proof, Recipe};
 use super::{Error, providers::PROVIDERS};
 use crate::path::Path;
 use http::HeaderName;
+use http::header::AUTHORIZATION;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
@@ -93,7 +94,7 @@ impl Settings {
                 .collect();
             return Err(Error::unknown("scheme", &self.scheme, &known));
         };
-        let mut recipe = Recipe::plain(Proof::Nothing);
+        let mut recipe = Recipe::plain();
         self.name_deliveries(&mut recipe)?;
         match name {
             "hmac" => self.sign_as_configured(&mut recipe)?,
@@ -133,36 +134,25 @@ impl Settings {
     }
 
     fn shared_secret(&self, name: &'static str) -> Result<Proof, Error> {
-        let place = match (name, &self.header, &self.field) {
-            ("bearer", None, _) => {
-                self.refuse_others(name, &[])?;
-                return Ok(bearer());
-            }
-            ("token", None, Some(path)) => {
-                self.refuse_others(name, &["field"])?;
-                Place::Field(field("field", path)?)
-            }
-            (_, Some(name_of_header), _) => {
-                self.refuse_others(name, &["header"])?;
-                Place::Header(header("header", name_of_header)?)
-            }
+        let (place, read) = match (name, &self.header, &self.field) {
+            (_, Some(text), _) => (Place::Header(header("header", text)?), "header"),
+            ("token", None, Some(path)) => (Place::Field(field("field", path)?), "field"),
+            ("bearer", None, _) => (Place::Header(AUTHORIZATION), "header"),
             ("token", None, None) => {
-                return Err(Error::MissingKey {
-                    scheme: name,
-                    keys: "`header` or `field`",
-                });
+                let keys = "`header` or `field`";
+                return Err(Error::MissingKey { scheme: name, keys });
             }
-            (_, None, _) => {
+            _ => {
                 return Err(Error::MissingKey {
                     scheme: name,
                     keys: "`header`",
                 });
             }
         };
-        Ok(Proof::Secret {
-            place,
-            prefix: if name == "bearer" { "Bearer " } else { "" },
-        })
+        self.refuse_others(name, &[read])?;
+        // RFC 6750, section 2.1.
+        let prefix = if name == "bearer" { "Bearer " } else { "" };
+        Ok(Proof::Secret { place, prefix })
     }
 
     /// Refuses keys that the scheme does not read.

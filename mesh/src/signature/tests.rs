@@ -1,19 +1,26 @@
 //! Tests that concern the module as a whole, and what they share.
 
+mod names;
+mod proofs;
 mod properties;
 mod settings;
-mod traps;
 mod vectors;
 
-use super::{Auth, Refusal, Scheme, Verified, Verifier};
+use super::{Auth, Draft, Refusal, Scheme, Verified, Verifier, sign};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The instant at which the vectors were signed.
 const SIGNED_AT: i64 = 1_614_265_330;
+
+const STANDARD_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const GITHUB_SECRET: &str = "It's a Secret to Everybody";
+const HELLO: &[u8] = b"Hello, World!";
+const HELLO_SIGNATURE: &str =
+    "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).unwrap()
@@ -59,4 +66,21 @@ fn verify(
 
 fn secret(text: &str) -> SecretString {
     text.into()
+}
+
+/// A delivery that is signed as the scheme's provider would, with more headers, or others of a name.
+fn signed(
+    scheme: &Scheme,
+    text: &str,
+    body: &[u8],
+    more: &[(&str, &str)],
+) -> Result<Verified, Refusal> {
+    let draft = Draft {
+        delivery_id: "d-1",
+        event: "issues",
+        body,
+    };
+    let mut signed = sign(scheme, Some(&secret(text)), draft, at(SIGNED_AT)).unwrap();
+    signed.extend(headers(more));
+    verifier(scheme, &[text]).verify(&signed, Bytes::copy_from_slice(body), at(SIGNED_AT))
 }

@@ -32,11 +32,7 @@ impl Verifier {
     /// [`Error`] if the scheme needs a secret and there is none, if one is empty or not written as the scheme writes them, or if
     /// the scheme takes none. A trigger without a verifier must refuse every delivery.
     pub fn try_new(scheme: &Scheme, secrets: Vec<SecretString>) -> Result<Self, Error> {
-        match (scheme.needs_secret(), secrets.is_empty()) {
-            (true, true) => return Err(Error::SecretMissing(scheme.name())),
-            (false, false) => return Err(Error::SecretUnread(scheme.name())),
-            _ => {}
-        }
+        scheme.expect_secrets(secrets.len())?;
         let way = |recipe: &Recipe| {
             Ok(Way {
                 check: Check::try_new(scheme.name(), &recipe.proof, &secrets)?,

@@ -10,7 +10,12 @@ const STANDARD_ID: (&str, &str) = ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek")
 const STANDARD_TIME: (&str, &str) = ("webhook-timestamp", "1614265330");
 
 fn github(signature: &str) -> Result<Verified, Refusal> {
-    verify(&named("github"), GITHUB_SECRET, &[("x-hub-signature-256", signature)], HELLO)
+    verify(
+        &named("github"),
+        GITHUB_SECRET,
+        &[("x-hub-signature-256", signature)],
+        HELLO,
+    )
 }
 
 fn standard(signature: &str) -> Result<Verified, Refusal> {
@@ -19,7 +24,6 @@ fn standard(signature: &str) -> Result<Verified, Refusal> {
 }
 
 #[test]
-
 fn a_signature_that_is_not_written_as_the_provider_writes_it_is_malformed() {
     let digits = &HELLO_SIGNATURE[7..];
     let odd = &HELLO_SIGNATURE[..HELLO_SIGNATURE.len() - 1];
@@ -58,7 +62,6 @@ fn a_signature_that_is_not_written_as_the_provider_writes_it_is_malformed() {
 }
 
 #[test]
-
 fn base64_with_junk_or_without_its_padding_is_malformed() {
     let plain = &STANDARD_SIGNATURE[3..];
     for bad in [
@@ -87,7 +90,6 @@ fn base64_with_junk_or_without_its_padding_is_malformed() {
 }
 
 #[test]
-
 fn upper_case_digits_are_taken_where_the_providers_library_takes_them() {
     let upper = format!("sha256={}", HELLO_SIGNATURE[7..].to_uppercase());
     assert!(github(&upper).is_ok());
@@ -102,7 +104,6 @@ fn upper_case_digits_are_taken_where_the_providers_library_takes_them() {
 }
 
 #[test]
-
 fn any_signature_of_a_list_may_match_and_unknown_versions_are_skipped() {
     let other = "v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     for good in [
@@ -126,7 +127,6 @@ fn any_signature_of_a_list_may_match_and_unknown_versions_are_skipped() {
 }
 
 #[test]
-
 fn any_of_two_secrets_may_match() {
     let signed = headers(&[("x-hub-signature-256", HELLO_SIGNATURE)]);
     for secrets in [["old", GITHUB_SECRET], [GITHUB_SECRET, "new"]] {
@@ -140,7 +140,6 @@ fn any_of_two_secrets_may_match() {
 }
 
 #[test]
-
 fn a_header_that_is_missing_repeated_or_not_ascii_is_named() {
     let verify =
         |pairs: &[(&str, &str)]| verify(&named("github"), GITHUB_SECRET, pairs, HELLO).unwrap_err();
@@ -206,9 +205,6 @@ fn a_header_that_is_missing_repeated_or_not_ascii_is_named() {
 }
 
 #[test]
-
-#[test]
-
 fn a_timestamp_is_fresh_to_the_second_in_either_direction() {
     let verifier = verifier(&named("standard"), &[STANDARD_SECRET]);
     let signed = headers(&[
@@ -237,7 +233,6 @@ fn a_timestamp_is_fresh_to_the_second_in_either_direction() {
 }
 
 #[test]
-
 fn a_timestamp_is_written_in_digits_only() {
     for bad in [
         "",
@@ -265,7 +260,6 @@ fn a_timestamp_is_written_in_digits_only() {
 }
 
 #[test]
-
 fn what_standard_webhooks_sign_beside_the_body_cannot_be_left_out_or_changed() {
     let all = [
         STANDARD_ID,
@@ -291,7 +285,6 @@ fn what_standard_webhooks_sign_beside_the_body_cannot_be_left_out_or_changed() {
 }
 
 #[test]
-
 fn linear_must_say_when_in_the_body_and_its_header_counts_for_nothing() {
     let linear = named("linear");
     let body = |time: &str| format!(r#"{{"action":"create","type":"Issue"{time}}}"#);
@@ -339,17 +332,6 @@ fn linear_must_say_when_in_the_body_and_its_header_counts_for_nothing() {
 }
 
 #[test]
-
-#[test]
-
-#[test]
-
-#[test]
-
-#[test]
-
-#[test]
-
 fn a_shared_secret_must_be_the_very_one() {
     let bearer = scheme(json!({"scheme": "bearer"}));
     let shown = |value: &str| verify(&bearer, "s3cr3t", &[("authorization", value)], b"");
@@ -388,11 +370,6 @@ fn a_shared_secret_must_be_the_very_one() {
 }
 
 #[test]
-
-#[test]
-
-#[test]
-
 fn nothing_shows_a_secret_or_a_body() {
     let verifier = verifier(&named("github"), &["s3cr3t"]);
     assert_eq!(

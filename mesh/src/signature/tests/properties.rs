@@ -1,12 +1,8 @@
 //! What holds for any input.
 
 use super::super::body::{Scalar, Want, Wanted};
-use super::super::{Draft, sign};
 use super::*;
 use proptest::prelude::*;
-use serde_json::json;
-
-const STANDARD_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 fn schemes() -> Vec<Scheme> {
     let mut all: Vec<Scheme> = ["github", "linear", "standard", "bearer"].map(named).into();

@@ -2,7 +2,6 @@
 
 use super::super::{Error, Legacy, SecretRef};
 use super::*;
-use serde_json::json;
 
 fn auth(written: Value) -> Result<Auth, String> {
     serde_json::from_value(written).map_err(|error| error.to_string())
@@ -31,15 +30,14 @@ fn what_a_manifest_says_survives_being_stored() {
     }
 }
 
+#[track_caller]
+fn refuses(written: Value, message: &str) {
+    let error = auth(written.clone()).unwrap_err();
+    assert!(error.starts_with(message), "{written}: {error}");
+}
+
 #[test]
-fn a_mistake_is_refused_with_what_to_do() {
-    let hmac = |more: Value| {
-        let mut all = json!({"scheme": "hmac", "secret": "${S}", "header": "X-Sig"});
-        all.as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
-        all
-    };
+fn a_key_that_is_missing_unread_or_unknown_is_named() {
     for (written, message) in [
         (
             json!({"scheme": "githb"}),
@@ -99,53 +97,6 @@ fn a_mistake_is_refused_with_what_to_do() {
             "`field`: it is empty",
         ),
         (
-            hmac(json!({"header": "X Sig"})),
-            "`header`: `X Sig` is not the name of a header",
-        ),
-        (
-            hmac(json!({"encoding": "hexa"})),
-            "`encoding`: unknown encoding `hexa`; known: hex, base64",
-        ),
-        (
-            hmac(json!({"algorithm": "md5"})),
-            "`algorithm`: unknown algorithm `md5`; known: sha256, sha1, sha512",
-        ),
-        (
-            hmac(json!({"signed": "{timestamp}.{body}"})),
-            "`signed`: `{timestamp}` needs `timestamp_header`",
-        ),
-        (
-            hmac(json!({"signed": "{url}{body}"})),
-            "`signed`: unknown part `{url}`; known: {body}, {timestamp}, {id}",
-        ),
-        (
-            hmac(json!({"signed": "{body}{body}"})),
-            "`signed`: `{body}` is there 2 times; once is needed",
-        ),
-        (hmac(json!({"signed": "{id"})), "`signed`: `{id` has no `}`"),
-        (
-            hmac(json!({"signed": "{id}{body}", "delivery_id_path": "id"})),
-            "`signed`: `{id}` is a header's value",
-        ),
-        (
-            hmac(json!({"timestamp_header": "X-T"})),
-            "`timestamp_header`: `signed` has no `{timestamp}`",
-        ),
-        (
-            hmac(json!({"tolerance_seconds": 5})),
-            "`tolerance_seconds`: it needs `timestamp_header`",
-        ),
-        (
-            hmac(
-                json!({"signed": "{timestamp}{body}", "timestamp_header": "X-T", "tolerance_seconds": 0}),
-            ),
-            "`tolerance_seconds`: found 0; 1 to 86400 are allowed",
-        ),
-        (
-            hmac(json!({"delivery_id_header": "X", "delivery_id_path": "id"})),
-            "`delivery_id_path`: `delivery_id_header` is given too",
-        ),
-        (
             json!({"scheme": "secret", "secret": "${S}", "header": "X-S", "event_type_header": "x-s"}),
             "header `x-s` holds the secret, so it cannot name deliveries or events",
         ),
@@ -154,8 +105,65 @@ fn a_mistake_is_refused_with_what_to_do() {
             "body field `id` holds the secret, so it cannot name deliveries or events",
         ),
     ] {
-        let error = auth(written.clone()).unwrap_err();
-        assert!(error.starts_with(message), "{written}: {error}");
+        refuses(written, message);
+    }
+}
+
+#[test]
+fn a_detail_of_a_configured_hmac_that_cannot_be_is_refused_with_what_can() {
+    for (more, message) in [
+        (
+            json!({"header": "X Sig"}),
+            "`header`: `X Sig` is not the name of a header",
+        ),
+        (
+            json!({"encoding": "hexa"}),
+            "`encoding`: unknown encoding `hexa`; known: hex, base64",
+        ),
+        (
+            json!({"algorithm": "md5"}),
+            "`algorithm`: unknown algorithm `md5`; known: sha256, sha1, sha512",
+        ),
+        (
+            json!({"signed": "{timestamp}.{body}"}),
+            "`signed`: `{timestamp}` needs `timestamp_header`",
+        ),
+        (
+            json!({"signed": "{url}{body}"}),
+            "`signed`: unknown part `{url}`; known: {body}, {timestamp}, {id}",
+        ),
+        (
+            json!({"signed": "{body}{body}"}),
+            "`signed`: `{body}` is there 2 times; once is needed",
+        ),
+        (json!({"signed": "{id"}), "`signed`: `{id` has no `}`"),
+        (
+            json!({"signed": "{id}{body}", "delivery_id_path": "id"}),
+            "`signed`: `{id}` is a header's value",
+        ),
+        (
+            json!({"timestamp_header": "X-T"}),
+            "`timestamp_header`: `signed` has no `{timestamp}`",
+        ),
+        (
+            json!({"tolerance_seconds": 5}),
+            "`tolerance_seconds`: it needs `timestamp_header`",
+        ),
+        (
+            json!({"signed": "{timestamp}{body}", "timestamp_header": "X-T", "tolerance_seconds": 0}),
+            "`tolerance_seconds`: found 0; 1 to 86400 are allowed",
+        ),
+        (
+            json!({"delivery_id_header": "X", "delivery_id_path": "id"}),
+            "`delivery_id_path`: `delivery_id_header` is given too",
+        ),
+    ] {
+        let mut written = json!({"scheme": "hmac", "secret": "${S}", "header": "X-Sig"});
+        written
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        refuses(written, message);
     }
 }
 
@@ -227,96 +235,107 @@ fn a_scheme_without_a_usable_secret_makes_no_verifier() {
     ));
 }
 
+/// An `auth` of an older manifest: its type, header, algorithm and field.
+type Older = (
+    &'static str,
+    Option<&'static str>,
+    Option<&'static str>,
+    Option<&'static str>,
+);
+
+fn from_older((kind, header, algorithm, field): Older) -> Result<Auth, Error> {
+    Auth::from_legacy(Legacy {
+        kind,
+        header,
+        algorithm,
+        field,
+        delivery_id_header: Some("X-Id"),
+        secret: SecretRef::named("S").unwrap(),
+    })
+}
+
 #[test]
 fn the_header_of_an_older_manifest_picks_the_scheme() {
-    let base = |kind| Legacy {
-        kind,
-        header: None,
-        algorithm: None,
-        field: None,
-        delivery_id_header: None,
-        secret: SecretRef::named("S").unwrap(),
-    };
-    let hmac = |header| Legacy {
-        header: Some(header),
-        ..base("hmac")
-    };
-    for (legacy, written) in [
-        (hmac("X-Hub-Signature-256"), json!({"scheme": "github"})),
+    for (older, written) in [
         (
-            Legacy {
-                algorithm: Some("sha1"),
-                delivery_id_header: Some("X-GitHub-Delivery"),
-                ..hmac("x-hub-signature-256")
-            },
+            ("hmac", Some("X-Hub-Signature-256"), None, None),
             json!({"scheme": "github"}),
         ),
-        (hmac("Linear-Signature"), json!({"scheme": "linear"})),
-        (hmac("webhook-signature"), json!({"scheme": "standard"})),
-        (hmac("Svix-Signature"), json!({"scheme": "standard"})),
         (
-            hmac("X-Signature"),
+            ("hmac", Some("x-hub-signature-256"), Some("sha1"), None),
+            json!({"scheme": "github"}),
+        ),
+        (
+            ("hmac", Some("Linear-Signature"), Some("sha256"), None),
+            json!({"scheme": "linear"}),
+        ),
+        (
+            ("hmac", Some("webhook-signature"), None, None),
+            json!({"scheme": "standard"}),
+        ),
+        (
+            ("hmac", Some("Svix-Signature"), None, None),
+            json!({"scheme": "standard"}),
+        ),
+    ] {
+        let mut expected = written;
+        expected["secret"] = "${S}".into();
+        assert_eq!(
+            serde_json::to_value(from_older(older).unwrap()).unwrap(),
+            expected
+        );
+    }
+}
+
+#[test]
+fn an_older_manifest_without_a_providers_header_is_taken_at_its_word() {
+    for (older, written) in [
+        (
+            ("hmac", Some("X-Signature"), None, None),
             json!({"scheme": "hmac", "header": "X-Signature", "algorithm": "sha256"}),
         ),
         (
-            Legacy {
-                algorithm: Some("HMAC-SHA512"),
-                delivery_id_header: Some("X-Id"),
-                ..hmac("X-Signature")
-            },
-            json!({"scheme": "hmac", "header": "X-Signature", "algorithm": "sha512", "delivery_id_header": "X-Id"}),
+            ("hmac", Some("X-Signature"), Some("HMAC-SHA512"), None),
+            json!({"scheme": "hmac", "header": "X-Signature", "algorithm": "sha512"}),
         ),
         (
-            Legacy {
-                algorithm: Some("sha1"),
-                ..hmac("X-Hub-Signature")
-            },
-            json!({"scheme": "hmac", "header": "X-Hub-Signature", "prefix": "sha1=", "algorithm": "sha1"}),
+            ("hmac", Some("X-Hub-Signature"), Some("sha1"), None),
+            json!({"scheme": "hmac", "header": "X-Hub-Signature", "algorithm": "sha1", "prefix": "sha1="}),
         ),
         (
-            Legacy {
-                header: Some("X-Secret"),
-                ..base("secret")
-            },
+            ("secret", Some("X-Secret"), None, None),
             json!({"scheme": "secret", "header": "X-Secret"}),
         ),
-        (base("bearer"), json!({"scheme": "bearer"})),
+        (("bearer", None, None, None), json!({"scheme": "bearer"})),
         (
-            Legacy {
-                header: Some("X-Gitlab-Token"),
-                ..base("token")
-            },
-            json!({"scheme": "token", "header": "X-Gitlab-Token"}),
+            ("token", Some("X-Token"), None, None),
+            json!({"scheme": "token", "header": "X-Token"}),
         ),
         (
-            Legacy {
-                field: Some("token"),
-                ..base("token")
-            },
+            ("token", None, None, Some("token")),
             json!({"scheme": "token", "field": "token"}),
         ),
     ] {
-        let auth = Auth::from_legacy(legacy).unwrap();
-        let mut written = written;
-        written["secret"] = "${S}".into();
-        assert_eq!(serde_json::to_value(&auth).unwrap(), written);
+        let mut expected = written;
+        expected["secret"] = "${S}".into();
+        expected["delivery_id_header"] = "X-Id".into();
+        assert_eq!(
+            serde_json::to_value(from_older(older).unwrap()).unwrap(),
+            expected
+        );
     }
-    assert_eq!(
-        Auth::from_legacy(base("hmac")).unwrap_err(),
-        Error::MissingKey {
-            scheme: "hmac",
-            keys: "`header`"
-        }
-    );
-    assert_eq!(
-        Auth::from_legacy(base("hmca")).unwrap_err().to_string(),
-        "unknown auth type `hmca`; known: hmac, secret, bearer, token; did you mean `hmac`?"
-    );
-    assert!(
-        Auth::from_legacy(Legacy {
-            algorithm: Some("md5"),
-            ..hmac("X")
-        })
-        .is_err()
-    );
+    for (older, message) in [
+        (("hmac", None, None, None), "scheme `hmac` needs `header`"),
+        (
+            ("hmac", Some("X"), Some("md5"), None),
+            "`algorithm`: unknown algorithm `md5`",
+        ),
+        (
+            ("hmca", None, None, None),
+            "unknown auth type `hmca`; known: hmac, secret, bearer, token; did you mean `hmac`?",
+        ),
+    ] {
+        let error = from_older(older).unwrap_err().to_string();
+        assert!(error.starts_with(message), "{error}");
+    }
 }

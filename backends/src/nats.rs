@@ -1,0 +1,51 @@
+//! The ports on NATS JetStream (2.11 or later): streams for the logs, key-value buckets for the state and the leases, core request
+//! and reply for the calls.
+//!
+//! What "stored" means is JetStream's acknowledgement: written by the leader and replicated, not fsynced (the server's
+//! `sync_interval`). The death of a server process loses nothing that was acknowledged; the loss of power may, unless the streams
+//! have three replicas or the server syncs always. What a consumer has settled is written by the server within about 100 ms, so
+//! a single server that is killed may deliver again what was settled just before; with three replicas it does not.
+
+mod address;
+mod calls;
+mod claim;
+mod consumer;
+mod events;
+mod feed;
+mod filter;
+mod kv;
+mod layout;
+mod leases;
+mod link;
+mod message;
+mod outcomes;
+mod pull;
+mod state;
+
+use crate::Config;
+use crate::embedded;
+use belfry_mesh::port::clock::Clock;
+use belfry_mesh::port::{Error, Ports};
+use secrecy::SecretString;
+use std::sync::Arc;
+use tokio_util::task::TaskTracker;
+
+/// Connects, makes sure that the server has what Belfry needs, and opens the ports.
+pub(crate) async fn open(
+    url: &SecretString,
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    tracker: &TaskTracker,
+) -> Result<Ports, Error> {
+    let link = Arc::new(link::Link::connect(url, config.nats_deadline, tracker.clone()).await?);
+    layout::prepare(&link, config).await?;
+    Ok(Ports {
+        events: Arc::new(events::Events::new(link.clone())),
+        outcomes: Arc::new(outcomes::Outcomes::new(link.clone())),
+        state: Arc::new(state::Buckets::new(link.clone())),
+        leases: Arc::new(leases::Bucket::new(link.clone())),
+        calls: Arc::new(calls::Core::new(link)),
+        dedup: embedded::dedup(),
+        clock,
+    })
+}

@@ -1,0 +1,243 @@
+//! Reading a stream in order without claiming anything, through a short-lived consumer that is made anew, from where the reading
+//! was, whenever it is lost.
+
+use super::link::{Link, Refusal};
+use super::message::{Entry, Place};
+use super::pull::{News, Pull, Wait};
+use belfry_mesh::port::Error;
+use belfry_mesh::port::log::{Entries, Range, Sequence, Stored};
+use futures::stream;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How many messages are asked for at once.
+const BATCH: usize = 64;
+
+/// How long the server keeps a consumer that nobody pulls.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// What to read.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    stream: String,
+    filter: Option<String>,
+    from: From,
+    live: bool,
+}
+
+/// Where to begin.
+#[derive(Debug, Clone, Copy)]
+enum From {
+    After(Sequence),
+    LastOfEachSubject,
+}
+
+/// A reading.
+pub(super) struct Feed {
+    link: Arc<Link>,
+    source: Source,
+    consumer: Option<Transient>,
+    /// The sequence that was read last.
+    read: Sequence,
+    /// How many of those that were there at the beginning are still to come.
+    rest: u64,
+}
+
+/// A consumer for one reading.
+struct Transient {
+    link: Arc<Link>,
+    stream: String,
+    name: String,
+    pull: Pull,
+}
+
+/// What there is to read next.
+pub(super) enum Next {
+    /// The reading begins anew: what is read by its sequence after what was read, what is the latest with all of it.
+    Begun,
+    /// An entry.
+    Entry(Box<Entry>),
+    /// All that is to be read was.
+    End,
+    /// The consumer was lost, for this reason.
+    Lost(Error),
+}
+
+impl Source {
+    /// A range of a log.
+    pub(super) fn log(stream: &str, range: Range) -> Self {
+        Self { stream: stream.to_owned(), filter: None, from: From::After(range.after), live: range.live }
+    }
+
+    /// All that is kept of one subject.
+    pub(super) fn subject(stream: &str, subject: &str) -> Self {
+        Self { stream: stream.to_owned(), filter: Some(subject.to_owned()), from: From::After(0), live: false }
+    }
+
+    /// The latest of each of these subjects, then what comes.
+    pub(super) fn latest(stream: &str, subjects: &str) -> Self {
+        Self { stream: stream.to_owned(), filter: Some(subjects.to_owned()), from: From::LastOfEachSubject, live: true }
+    }
+}
+
+impl Feed {
+    pub(super) async fn open(link: Arc<Link>, source: Source) -> Result<Self, Error> {
+        let read = match source.from {
+            From::After(sequence) => sequence,
+            From::LastOfEachSubject => 0,
+        };
+        let mut feed = Self { link, source, consumer: None, read, rest: 0 };
+        feed.begin().await?;
+        Ok(feed)
+    }
+
+    /// How many of those that were there at the beginning are still to come; a large number while the consumer is lost.
+    pub(super) fn rest(&self) -> u64 {
+        self.rest
+    }
+
+    /// The next entry.
+    pub(super) async fn next(&mut self) -> Next {
+        loop {
+            if self.rest == 0 && !self.source.live {
+                return Next::End;
+            }
+            let Some(consumer) = &mut self.consumer else {
+                return match self.begin().await {
+                    Ok(()) => Next::Begun,
+                    Err(error) => Next::Lost(error),
+                };
+            };
+            if !consumer.pull.is_waiting()
+                && let Some(message) = consumer.pull.ready()
+            {
+                if let Some(entry) = self.take(message) {
+                    return Next::Entry(Box::new(entry));
+                }
+                continue;
+            }
+            if !consumer.pull.is_waiting()
+                && let Err(error) = consumer.pull.request(BATCH, Wait::All).await
+            {
+                return self.lost(error);
+            }
+            let n = consumer.pull.next().await; if !matches!(n, News::Message(_)) { eprintln!("NEWS {n:?}"); }
+            match n {
+                News::Message(message) => {
+                    if let Some(entry) = self.take(message) {
+                        return Next::Entry(Box::new(entry));
+                    }
+                }
+                News::Ended | News::Crowded => {}
+                News::Deleted => {
+                    let error = self.link.unavailable("the reading was ended by the server");
+                    return self.lost(error);
+                }
+                News::Forgotten(why) | News::Refused(why) => {
+                    let error = self.link.unavailable(why);
+                    return self.lost(error);
+                }
+            }
+        }
+    }
+
+    /// The entries as a stream, which goes on after an outage by itself if it is live, and ends with the error if it is not.
+    pub(super) fn entries<T: Send + 'static>(
+        self,
+        decode: impl Fn(Entry) -> Result<Stored<T>, Error> + Send + Sync + 'static,
+    ) -> Entries<T> {
+        let live = self.source.live;
+        let state = (Some(self), decode);
+        Box::pin(stream::unfold(state, move |(feed, decode)| async move {
+            let mut feed = feed?;
+            let mut pause = Duration::from_millis(50);
+            loop {
+                match feed.next().await {
+                    Next::Entry(entry) => return Some((decode(*entry), (Some(feed), decode))),
+                    Next::Begun => {}
+                    Next::End => return None,
+                    Next::Lost(error) if live => {
+                        tracing::debug!(%error, "reading goes on when the bus is back");
+                        tokio::time::sleep(pause).await;
+                        pause = (pause * 2).min(Duration::from_secs(2));
+                    }
+                    Next::Lost(error) => return Some((Err(error), (None, decode))),
+                }
+            }
+        }))
+    }
+
+    /// Makes the consumer.
+    async fn begin(&mut self) -> Result<(), Error> {
+        self.link.up().await?;
+        let (consumer, pending) = Transient::create(&self.link, &self.source, self.read).await?;
+        self.consumer = Some(consumer);
+        self.rest = pending;
+        Ok(())
+    }
+
+    fn lost(&mut self, error: Error) -> Next {
+        self.consumer = None;
+        self.rest = u64::MAX;
+        Next::Lost(error)
+    }
+
+    fn take(&mut self, message: async_nats::Message) -> Option<Entry> {
+        let place = Place::parse(message.reply.as_ref()?)?;
+        eprintln!("GOT {} {} pending {} rest {}", message.subject, place.sequence, place.pending, self.rest);
+        self.read = place.sequence;
+        // What was there may have been deleted meanwhile, so the count alone would wait for ever.
+        self.rest = if place.pending == 0 { 0 } else { self.rest.saturating_sub(1) };
+        Some(Entry::of(message, &place))
+    }
+}
+
+impl Transient {
+    async fn create(link: &Arc<Link>, source: &Source, read: Sequence) -> Result<(Self, u64), Error> {
+        #[derive(Deserialize)]
+        struct Created {
+            num_pending: u64,
+        }
+        let inbox = link.client().new_inbox();
+        let name = format!("belfry-reader-{}", inbox.rsplit('.').next().unwrap_or_default());
+        let mut config = json!({
+            "name": name,
+            "ack_policy": "none",
+            "replay_policy": "instant",
+            "inactive_threshold": IDLE.as_nanos() as u64,
+            "mem_storage": true,
+            "num_replicas": 1,
+        });
+        match source.from {
+            From::LastOfEachSubject => config["deliver_policy"] = json!("last_per_subject"),
+            From::After(_) => {
+                config["deliver_policy"] = json!("by_start_sequence");
+                config["opt_start_seq"] = json!(read + 1);
+            }
+        }
+        if let Some(filter) = &source.filter {
+            config["filter_subjects"] = json!([filter]);
+        }
+        let stream = source.stream.clone();
+        let pull = Pull::open(link.clone(), &stream, &name).await?;
+        let request = json!({ "stream_name": stream, "config": config });
+        let created: Result<Created, Refusal> = link.api(&format!("CONSUMER.CREATE.{stream}.{name}"), &request).await;
+        let created = created.map_err(|refusal| link.explain(refusal, &stream))?;
+        Ok((Self { link: link.clone(), stream, name, pull }, created.num_pending))
+    }
+}
+
+impl Drop for Transient {
+    fn drop(&mut self) {
+        // If nobody hears it, the server ends the consumer by itself.
+        if tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
+        let (link, verb) = (self.link.clone(), format!("CONSUMER.DELETE.{}.{}", self.stream, self.name));
+        self.link.tracker().spawn(async move {
+            let _: Result<Value, Refusal> = link.api(&verb, &json!({})).await;
+        });
+    }
+}

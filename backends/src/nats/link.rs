@@ -1,0 +1,306 @@
+//! The one connection of this process to the bus, and how what goes wrong on it is told.
+
+use super::address;
+use async_nats::jetstream::{Error as ApiError, ErrorCode};
+use async_nats::jetstream::publish::PublishAck;
+use async_nats::jetstream::response::Response;
+use async_nats::{Client, ConnectOptions, Event, HeaderMap, Message, Request, RequestErrorKind, ServerAddr};
+use belfry_mesh::port::Error;
+use bytes::Bytes;
+use secrecy::SecretString;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt::Display;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::task::TaskTracker;
+
+/// The oldest server that has what Belfry needs: a time to live for each key.
+const OLDEST: (i64, i64) = (2, 11);
+
+/// How often the server is asked whether it is there. Two silent times are an outage.
+const PING: Duration = Duration::from_secs(5);
+
+/// The longest wait between two attempts to connect. There is no last attempt.
+const RECONNECT: Duration = Duration::from_secs(1);
+
+/// How many messages may wait for the connection: so many at most are held in memory while the server is silent.
+const QUEUE: usize = 256;
+
+/// The connection.
+pub(super) struct Link {
+    client: Client,
+    address: String,
+    deadline: Duration,
+    news: watch::Receiver<News>,
+    tracker: TaskTracker,
+}
+
+/// How the connection is.
+#[derive(Debug, Clone, Default)]
+struct News {
+    up: bool,
+    /// How often it came up.
+    connection: u64,
+    /// What the server last complained about.
+    complaint: Option<String>,
+}
+
+/// Why the bus did not do what it was asked.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// JetStream said no.
+    Said(ApiError),
+    /// It did not get as far as JetStream.
+    Failed(Error),
+}
+
+impl Link {
+    /// Connects, once: an address that is wrong must not be tried for ever. From then on the connection comes back by itself.
+    pub(super) async fn connect(url: &SecretString, deadline: Duration, tracker: TaskTracker) -> Result<Self, Error> {
+        let (servers, address) = address::parse(url)?;
+        let (sender, mut news) = watch::channel(News::default());
+        let shown = address.clone();
+        let options = ConnectOptions::new()
+            .name("belfry")
+            .connection_timeout(deadline)
+            .request_timeout(Some(deadline))
+            .ping_interval(PING)
+            .client_capacity(QUEUE)
+            .reconnect_delay_callback(backoff)
+            .event_callback(move |event| {
+                note(&sender, event, &shown);
+                async {}
+            });
+        let client = connect(options, servers, &address, deadline).await?;
+        // The news of the first connection is not to be taken for that of a second.
+        let _ = timeout(deadline, news.wait_for(|news| news.up)).await;
+        let link = Self { client, address, deadline, news, tracker };
+        link.check_version()?;
+        Ok(link)
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The server, as errors name it.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(super) fn tracker(&self) -> &TaskTracker {
+        &self.tracker
+    }
+
+    pub(super) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// The number of the connection: another after it was lost.
+    pub(super) fn connection(&self) -> u64 {
+        self.news.borrow().connection
+    }
+
+    /// Returns once the connection of this number is no more.
+    pub(super) async fn broken(&self, connection: u64) {
+        let mut news = self.news.clone();
+        // The sender lives as long as the client, which lives as long as this.
+        let _ = news.wait_for(|news| !news.up || news.connection != connection).await;
+    }
+
+    /// Waits for the connection, as long as for an answer.
+    pub(super) async fn up(&self) -> Result<(), Error> {
+        match timeout(self.deadline, self.news.clone().wait_for(|news| news.up)).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(self.unavailable("not connected")),
+        }
+    }
+
+    /// Asks and waits for one answer. While the server is away the question waits for it, until the deadline.
+    pub(super) async fn ask(&self, subject: String, headers: Option<HeaderMap>, payload: Bytes) -> Result<Message, Error> {
+        let asked = subject.clone();
+        let mut request = Request::new().payload(payload).timeout(Some(self.deadline));
+        if let Some(headers) = headers {
+            request = request.headers(headers);
+        }
+        match timeout(self.deadline, self.client.send_request(subject, request)).await {
+            Ok(Ok(message)) => Ok(message),
+            Ok(Err(error)) => Err(match error.kind() {
+                RequestErrorKind::TimedOut => self.silent(&asked),
+                RequestErrorKind::NoResponders => self.unavailable(format!("nobody there takes {asked}")),
+                RequestErrorKind::InvalidSubject => Error::Refused { what: asked, why: "it cannot be a subject".into() },
+                RequestErrorKind::MaxPayloadExceeded | RequestErrorKind::Other => self.unavailable(error),
+            }),
+            Err(_) => Err(self.silent(&asked)),
+        }
+    }
+
+    /// Asks JetStream's API: `verb` is the subject without its prefix.
+    pub(super) async fn api<T: DeserializeOwned>(&self, verb: &str, body: &impl Serialize) -> Result<T, Refusal> {
+        let payload = serde_json::to_vec(body).map_err(|error| Refusal::Failed(self.unreadable("a request", error)))?;
+        let answer = self.ask(format!("$JS.API.{verb}"), None, payload.into()).await?;
+        self.read(&answer)
+    }
+
+    /// Publishes to whatever stream takes the subject, and waits until it is stored. A connection that is down, or goes down
+    /// meanwhile, is an error at once: whoever publishes has a better place to wait.
+    pub(super) async fn publish(&self, subject: String, headers: HeaderMap, payload: Bytes) -> Result<PublishAck, Refusal> {
+        let (up, connection) = {
+            let news = self.news.borrow();
+            (news.up, news.connection)
+        };
+        if !up {
+            return Err(self.unavailable("not connected").into());
+        }
+        let answer = tokio::select! {
+            answer = self.ask(subject, Some(headers), payload) => answer?,
+            () = self.broken(connection) => return Err(self.unavailable("the connection was lost").into()),
+        };
+        self.read(&answer)
+    }
+
+    /// The largest message that the server takes, headers included, in bytes.
+    pub(super) fn max_payload(&self) -> usize {
+        self.client.max_payload()
+    }
+
+    pub(super) fn unavailable(&self, why: impl Display) -> Error {
+        Error::Unavailable { what: self.address.clone(), why: why.to_string() }
+    }
+
+    /// What a refusal means for whoever wanted something of `thing`.
+    pub(super) fn explain(&self, refusal: Refusal, thing: &str) -> Error {
+        let error = match refusal {
+            Refusal::Failed(error) => return error,
+            Refusal::Said(error) => error,
+        };
+        let refused = |why: String| Error::Refused { what: self.address.clone(), why };
+        match error.error_code() {
+            ErrorCode::JETSTREAM_NOT_ENABLED | ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT => refused(format!(
+                "{error}: start the server with JetStream (`nats-server -js`, or a `jetstream` block in its configuration) and \
+                 enable it for the account"
+            )),
+            ErrorCode::CONSUMER_NOT_FOUND => Error::NotFound(thing.to_owned()),
+            ErrorCode::STREAM_NOT_FOUND => self.unavailable(format!("{thing}: {error}")),
+            _ if error.code() >= 500 => self.unavailable(format!("{thing}: {error}")),
+            _ => refused(format!("{thing}: {error}")),
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&self, answer: &Message) -> Result<T, Refusal> {
+        match serde_json::from_slice(&answer.payload) {
+            Ok(Response::Ok(value)) => Ok(value),
+            Ok(Response::Err { error }) => Err(Refusal::Said(error)),
+            Err(error) => Err(self.unreadable("an answer", error).into()),
+        }
+    }
+
+    fn unreadable(&self, what: &str, error: serde_json::Error) -> Error {
+        Error::Corrupt { what: format!("{what} of {}", self.address), why: error.to_string() }
+    }
+
+    /// No answer came. A server that forbids a subject says so only beside it, and then says nothing more.
+    fn silent(&self, subject: &str) -> Error {
+        match &self.news.borrow().complaint {
+            Some(complaint) if complaint.contains(&format!("\"{subject}\"")) => {
+                Error::Refused { what: self.address.clone(), why: complaint.clone() }
+            }
+            _ => self.unavailable(format!("no answer within {} ms", self.deadline.as_millis())),
+        }
+    }
+
+    fn check_version(&self) -> Result<(), Error> {
+        let version = self.client.server_info().version;
+        let (major, minor) = OLDEST;
+        if self.client.is_server_compatible(major, minor, 0) {
+            return Ok(());
+        }
+        let why = format!("it is version {version}, and Belfry needs {major}.{minor} or later");
+        Err(Error::Refused { what: self.address.clone(), why })
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Refusal {
+    /// Whether JetStream refused for this reason.
+    pub(super) fn is(&self, code: ErrorCode) -> bool {
+        matches!(self, Self::Said(error) if error.error_code() == code)
+    }
+}
+
+async fn connect(
+    options: ConnectOptions,
+    servers: Vec<ServerAddr>,
+    address: &str,
+    deadline: Duration,
+) -> Result<Client, Error> {
+    let unavailable = |why: String| Error::Unavailable { what: address.to_owned(), why };
+    // Each server may be tried once, and once more for an address that resolves to two.
+    let patience = Instant::now() + deadline.saturating_mul(2 * servers.len() as u32);
+    match timeout_at(patience, options.connect(servers)).await {
+        Ok(Ok(client)) => Ok(client),
+        Ok(Err(error)) => match error.kind() {
+            async_nats::ConnectErrorKind::AuthorizationViolation | async_nats::ConnectErrorKind::Authentication => {
+                Err(Error::Refused { what: address.to_owned(), why: format!("{error}: check the user and the password") })
+            }
+            _ => Err(unavailable(error.to_string())),
+        },
+        Err(_) => Err(unavailable("no connection in time".to_owned())),
+    }
+}
+
+/// At once, then after 10 ms, and twice as long each time up to a second.
+fn backoff(attempts: usize) -> Duration {
+    match attempts {
+        0 | 1 => Duration::ZERO,
+        n => Duration::from_millis(10).saturating_mul(1 << (n - 2).min(10)).min(RECONNECT),
+    }
+}
+
+fn note(news: &watch::Sender<News>, event: Event, address: &str) {
+    match event {
+        Event::Connected => {
+            tracing::info!(address, "connected to the bus");
+            news.send_modify(|news| {
+                news.up = true;
+                news.connection += 1;
+            });
+        }
+        Event::Disconnected | Event::Closed => {
+            tracing::warn!(address, "the connection to the bus is lost; trying again");
+            news.send_modify(|news| news.up = false);
+        }
+        Event::ServerError(error) => {
+            tracing::warn!(address, %error, "the bus complains");
+            news.send_modify(|news| news.complaint = Some(error.to_string()));
+        }
+        Event::SlowConsumer(subscription) => {
+            tracing::warn!(address, subscription, "messages of the bus were dropped: they come faster than they are read");
+        }
+        Event::LameDuckMode => tracing::info!(address, "this server of the bus is about to stop"),
+        // An attempt to connect that failed is followed by the next one.
+        Event::ClientError(error) => tracing::debug!(address, %error, "no connection to the bus"),
+        Event::Draining => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_to_connect_wait_longer_each_time_and_never_long() {
+        let waits: Vec<_> = (0..20).map(backoff).collect();
+        assert!(waits.is_sorted());
+        assert_eq!(waits[..3], [0, 0, 10].map(Duration::from_millis));
+        assert_eq!(waits[19], RECONNECT);
+        assert_eq!(backoff(usize::MAX), RECONNECT);
+    }
+}

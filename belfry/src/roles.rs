@@ -1,0 +1,197 @@
+//! The roles, each in a process of its own, over shared backends.
+
+use crate::cli::{AgentRole, ConsoleRole, GatewayRole};
+use crate::process::{listen, node, open, shutdown_on_signal};
+use crate::{secrets, settings};
+use anyhow::bail;
+use belfry_agent::Agent;
+use belfry_backends::clock::System;
+use belfry_console::Console;
+use belfry_gateway::Gateway;
+use belfry_mesh::port::Ports;
+use belfry_mesh::port::packages::Packages;
+use belfry_registry::{Registry, registries};
+use belfry_triggers::program::Tools;
+use belfry_triggers::runtime::InProcess;
+use rand::Rng;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::info;
+
+/// Where an orchestrator is, unless something else is said: the name that containers know it by.
+const ORCHESTRATOR: &str = "http://orchestrator:8000";
+
+/// Runs a gateway until a signal.
+pub(crate) async fn gateway(args: GatewayRole) -> anyhow::Result<()> {
+    shared("gateway", &args.backends)?;
+    let tasks = TaskTracker::new();
+    let shutdown = shutdown_on_signal(&tasks)?;
+    let listener = listen(args.gateway.gateway_addr, "gateway-addr").await?;
+    let ends = CancellationToken::new();
+    let ports = open(&args.backends, &tasks, &ends).await?;
+    info!(address = %listener.local_addr()?, "gateway listens");
+    let gateway = build_gateway(&args.gateway, &args.secrets, &args.backends, ports)?;
+    gateway.run(listener, shutdown).await?;
+    end(tasks, ends).await
+}
+
+/// Runs a console until a signal.
+pub(crate) async fn console(args: ConsoleRole) -> anyhow::Result<()> {
+    shared("console", &args.backends)?;
+    let tasks = TaskTracker::new();
+    let shutdown = shutdown_on_signal(&tasks)?;
+    let listener = listen(args.console.console_addr, "console-addr").await?;
+    let ends = CancellationToken::new();
+    let ports = open(&args.backends, &tasks, &ends).await?;
+    let packages = packages(&args.console, args.registry_addr)?;
+    info!(address = %listener.local_addr()?, "console listens");
+    build_console(&args.backends, ports, packages)?
+        .run(listener, shutdown)
+        .await?;
+    end(tasks, ends).await
+}
+
+/// Runs an agent until a signal.
+pub(crate) async fn agent(args: AgentRole) -> anyhow::Result<()> {
+    shared("agent", &args.backends)?;
+    let tasks = TaskTracker::new();
+    let shutdown = shutdown_on_signal(&tasks)?;
+    let listener = listen(args.agent_addr, "agent-addr").await?;
+    let ends = CancellationToken::new();
+    let ports = open(&args.backends, &tasks, &ends).await?;
+    let agent = build_agent(AgentParts {
+        agent: &args.agent,
+        orchestrator: args
+            .orchestrator
+            .orchestrator
+            .unwrap_or_else(|| ORCHESTRATOR.to_owned()),
+        orchestrator_ws: args.orchestrator.orchestrator_ws,
+        secrets: node_secrets(&args.secrets, &args.backends),
+        ports,
+        tasks: &tasks,
+        ends: &ends,
+    })
+    .await?;
+    info!(address = %listener.local_addr()?, "agent runs");
+    agent.run(Some(listener), shutdown).await;
+    end(tasks, ends).await
+}
+
+/// Runs a registry until a signal.
+pub(crate) async fn registry(args: settings::Registry) -> anyhow::Result<()> {
+    let tasks = TaskTracker::new();
+    let shutdown = shutdown_on_signal(&tasks)?;
+    let listener = listen(args.registry_addr, "registry-addr").await?;
+    info!(address = %listener.local_addr()?, "registry listens");
+    build_registry(&args)?.run(listener, shutdown).await;
+    end(tasks, CancellationToken::new()).await
+}
+
+/// Roles in processes of their own meet on the bus: without it each would be alone on storage of its own.
+fn shared(role: &str, backends: &settings::Backends) -> anyhow::Result<()> {
+    if backends.nats_url.is_none() {
+        bail!(
+            "a {role} of its own meets the others over NATS: give --nats-url or BELFRY_NATS_URL (`belfry dev` runs all roles in one process without it)"
+        );
+    }
+    Ok(())
+}
+
+/// Ends what the process started besides its role.
+async fn end(tasks: TaskTracker, ends: CancellationToken) -> anyhow::Result<()> {
+    ends.cancel();
+    tasks.close();
+    tasks.wait().await;
+    Ok(())
+}
+
+pub(crate) fn build_gateway(
+    settings: &settings::Gateway,
+    secrets: &settings::Secrets,
+    backends: &settings::Backends,
+    ports: Ports,
+) -> anyhow::Result<Gateway> {
+    let config = belfry_gateway::Config {
+        max_body: settings.max_body_bytes,
+        max_concurrent: settings.max_requests,
+        ..belfry_gateway::Config::default()
+    };
+    let secrets = Arc::new(node_secrets(secrets, backends));
+    Ok(Gateway::build(config, ports, secrets, || rand::rng().next_u64())?)
+}
+
+pub(crate) fn build_console(
+    backends: &settings::Backends,
+    ports: Ports,
+    packages: Arc<dyn Packages>,
+) -> anyhow::Result<Console> {
+    let config = belfry_console::Config::new(backends.data.clone());
+    Ok(Console::build(config, ports, packages, rand::make_rng())?)
+}
+
+pub(crate) fn build_registry(settings: &settings::Registry) -> anyhow::Result<Registry> {
+    let config = belfry_registry::Config {
+        packages: settings.packages.clone(),
+        ..belfry_registry::Config::default()
+    };
+    Ok(Registry::build(config)?)
+}
+
+/// The registries of the settings, or the one at this address.
+pub(crate) fn packages(settings: &settings::Console, registry: SocketAddr) -> anyhow::Result<Arc<dyn Packages>> {
+    let registries = match &settings.registries {
+        Some(file) => registries::load(file)?,
+        None => vec![registries::Registry::local(registries::Address::parse(&format!("http://{registry}"))?)],
+    };
+    Ok(Arc::new(belfry_registry::Client::new(registries, reqwest::Client::builder())?))
+}
+
+/// What an agent is made of.
+pub(crate) struct AgentParts<'a> {
+    pub(crate) agent: &'a settings::Agent,
+    /// Where the orchestrator is.
+    pub(crate) orchestrator: String,
+    pub(crate) orchestrator_ws: Option<String>,
+    pub(crate) secrets: secrets::Node,
+    pub(crate) ports: Ports,
+    /// What the runtime does is on `tasks`, and ends with `ends`: after the agent, whose triggers run in it.
+    pub(crate) tasks: &'a TaskTracker,
+    pub(crate) ends: &'a CancellationToken,
+}
+
+pub(crate) async fn build_agent(parts: AgentParts<'_>) -> anyhow::Result<Agent> {
+    let mut config = belfry_agent::Config::new(node(parts.agent.node.clone())?, parts.orchestrator);
+    config.orchestrator_ws = parts.orchestrator_ws;
+    config.lease_ttl = parts.agent.lease_ttl;
+    config.grace = parts.agent.grace;
+    config.seed = rand::random();
+    let tools = Tools {
+        http: belfry_triggers::orchestrator::client().build()?,
+        clock: Arc::new(System),
+        rng: rand::make_rng(),
+    };
+    let runtime = InProcess::listen(tools, parts.tasks, parts.ends.clone(), parts.agent.grace).await?;
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    Ok(Agent::build(config, parts.ports, Arc::new(runtime), Arc::new(parts.secrets), http))
+}
+
+/// Where the secrets of this node are.
+pub(crate) fn node_secrets(
+    settings: &settings::Secrets,
+    backends: &settings::Backends,
+) -> secrets::Node {
+    secrets::Node::new(secrets_directory(settings, backends))
+}
+
+/// The directory of this node's secrets.
+pub(crate) fn secrets_directory(
+    settings: &settings::Secrets,
+    backends: &settings::Backends,
+) -> std::path::PathBuf {
+    settings
+        .secrets
+        .clone()
+        .unwrap_or_else(|| backends.data.join("secrets"))
+}

@@ -1,0 +1,153 @@
+//! Every flag of the roles: one definition each, from which the command line, the environment, the configuration file and its
+//! commented default are made.
+
+use belfry_mesh::NodeName;
+use clap::Args;
+use secrecy::SecretString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where state, events and limits live.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Backends")]
+pub struct Backends {
+    /// NATS servers (JetStream on), comma separated; without it, everything is embedded in --data.
+    #[arg(long, env = "BELFRY_NATS_URL", hide_env_values = true)]
+    pub nats_url: Option<SecretString>,
+    /// Redis, shared by all gateways; without it, repetitions are recognised by the event log alone.
+    #[arg(long, env = "BELFRY_REDIS_URL", hide_env_values = true)]
+    pub redis_url: Option<SecretString>,
+    /// Directory of what this process keeps on disk.
+    #[arg(long, env = "BELFRY_DATA", default_value = ".belfry")]
+    pub data: PathBuf,
+    /// How many bytes of events are kept; a log that is full of unread events refuses new ones.
+    #[arg(long, env = "BELFRY_EVENTS_MAX_BYTES", default_value_t = 4 << 30)]
+    pub events_max_bytes: u64,
+    /// How long events are kept, such as 7d, 12h, 90m.
+    #[arg(long, env = "BELFRY_EVENTS_MAX_AGE", default_value = "7d", value_parser = duration)]
+    pub events_max_age: Duration,
+    /// How many copies of each stream and bucket a NATS cluster keeps: 1, 3 or 5.
+    #[arg(long, env = "BELFRY_REPLICAS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub replicas: u8,
+}
+
+/// The public door.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Gateway")]
+pub struct Gateway {
+    /// Where webhooks are received.
+    #[arg(long, env = "BELFRY_GATEWAY_ADDR", default_value = "127.0.0.1:8080")]
+    pub gateway_addr: SocketAddr,
+    /// The largest body that is taken, in bytes. The bus has a bound of its own (NATS: max_payload, 1 MB unless it is raised).
+    #[arg(long, env = "BELFRY_MAX_BODY_BYTES", default_value_t = 5 << 20)]
+    pub max_body_bytes: usize,
+    /// How many requests are worked on at once; more are answered 503 with Retry-After.
+    #[arg(long, env = "BELFRY_MAX_REQUESTS", default_value_t = 1024)]
+    pub max_requests: usize,
+}
+
+/// The private door.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Console")]
+pub struct Console {
+    /// Where the management API is served. It knows no users yet: keep it on loopback, or behind something that does.
+    #[arg(long, env = "BELFRY_CONSOLE_ADDR", default_value = "127.0.0.1:8081")]
+    pub console_addr: SocketAddr,
+    /// The registries that packages are installed from (INI; a section an id, with name, baseurl, enabled, priority). Without
+    /// it, the registry at --registry-addr.
+    #[arg(long, env = "BELFRY_REGISTRIES", value_name = "FILE")]
+    pub registries: Option<PathBuf>,
+}
+
+/// The package server.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Registry")]
+pub struct Registry {
+    /// Where packages are served.
+    #[arg(long, env = "BELFRY_REGISTRY_ADDR", default_value = "127.0.0.1:9000")]
+    pub registry_addr: SocketAddr,
+    /// Directory of packages beside the standard ones (triggers/{name}-{version}.json or triggers/{name}/{version}/trigger.json).
+    #[arg(long, env = "BELFRY_PACKAGES", value_name = "DIR")]
+    pub packages: Option<PathBuf>,
+}
+
+/// The node.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Agent")]
+pub struct Agent {
+    /// This node's name, one a mesh; the host's name if none is given.
+    #[arg(long, env = "BELFRY_NODE")]
+    pub node: Option<NodeName>,
+    /// How long a slot stays idle at most when its node dies, such as 10s; at least 3s.
+    #[arg(long, env = "BELFRY_LEASE_TTL", default_value = "10s", value_parser = lease_ttl)]
+    pub lease_ttl: Duration,
+    /// How long events in flight may take to end when the agent stops.
+    #[arg(long, env = "BELFRY_GRACE", default_value = "30s", value_parser = duration)]
+    pub grace: Duration,
+}
+
+/// Where workflows live.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Orchestrator")]
+pub struct Orchestrator {
+    /// Base URL of the orchestrator.
+    #[arg(long, env = "ORCHESTRATOR_URL", value_name = "URL")]
+    pub orchestrator: Option<String>,
+    /// Web socket URL of the orchestrator, handed to triggers that want it.
+    #[arg(long, env = "ORCHESTRATOR_WS", value_name = "URL")]
+    pub orchestrator_ws: Option<String>,
+}
+
+/// Where secrets live.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Secrets")]
+pub struct Secrets {
+    /// Directory with one file a secret, named as the secret; what it lacks is taken from the environment. Default:
+    /// secrets in --data.
+    #[arg(long, env = "BELFRY_SECRETS", value_name = "DIR")]
+    pub secrets: Option<PathBuf>,
+}
+
+/// A duration such as `10s`, `1m 30s`, `7d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration = days(text).map_or_else(
+        || text.parse().map_err(|error: jiff::Error| error.to_string()),
+        Ok,
+    )?;
+    let duration =
+        Duration::try_from(span).map_err(|_| "a duration cannot be negative".to_owned())?;
+    if duration.is_zero() {
+        Err("a duration of zero makes no sense here".to_owned())
+    } else {
+        Ok(duration)
+    }
+}
+
+/// Whole days, which jiff leaves to calendars.
+fn days(text: &str) -> Option<jiff::SignedDuration> {
+    let days: u32 = text.trim().strip_suffix('d')?.trim().parse().ok()?;
+    Some(jiff::SignedDuration::from_hours(i64::from(days) * 24))
+}
+
+fn lease_ttl(text: &str) -> Result<Duration, String> {
+    let ttl = duration(text)?;
+    if ttl < Duration::from_secs(3) {
+        Err("a lease lives for 3s at least".to_owned())
+    } else {
+        Ok(ttl)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_people_write_them() {
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(7 * 86_400)));
+        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
+        assert!(duration("-5s").is_err() && duration("0s").is_err() && duration("soon").is_err());
+        assert!(lease_ttl("1s").unwrap_err().contains("3s"));
+    }
+}

@@ -1,0 +1,16 @@
+//! What the API takes and answers, as it stands in the OpenAPI document. What the mesh answers itself (a trigger's status, an outcome,
+//! a line of the catalogue) is described in [`shape`].
+
+mod command;
+mod event;
+mod health;
+pub(crate) mod shape;
+
+pub(crate) use command::{
+    Accepted, AcceptedStatus, Changed, ChangedStatus, Discarded, DiscardedStatus, Install,
+    Installed, Replayed, ReplayedStatus, Uninstalled, UninstalledStatus, Updated, UpdatedStatus,
+};
+pub(crate) use event::{
+    Body, Catalogue, DeadLetter, DeadLetterPage, Event, EventDetail, EventPage, EventStatus,
+};
+pub(crate) use health::{Check, Checks, Health, HealthStatus, Readiness, ReadyStatus};

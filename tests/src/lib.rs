@@ -1,0 +1,3 @@
+//! What crosses crates: real servers, real faults.
+
+pub mod servers;

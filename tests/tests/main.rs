@@ -1,0 +1,11 @@
+//! What crosses crates, on real parts: one binary, so that it is linked once.
+
+mod crash;
+mod faults;
+mod fence;
+mod measures;
+mod packages;
+mod refusals;
+mod servers;
+mod spine;
+mod world;
