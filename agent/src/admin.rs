@@ -29,14 +29,28 @@ async fn ready(State(agent): State<Arc<Agent>>) -> (StatusCode, Json<Value>) {
         Ok(()) => json!({"status": "ok"}),
         Err(why) => json!({"status": "unavailable", "detail": why}),
     };
-    let bus = agent.ports.events.ping().await.map_err(|error| error.to_string());
-    let runtime = agent.runtime.list().await.map(drop).map_err(|error| error.to_string());
+    let bus = agent
+        .ports
+        .events
+        .ping()
+        .await
+        .map_err(|error| error.to_string());
+    let runtime = agent
+        .runtime
+        .list()
+        .await
+        .map(drop)
+        .map_err(|error| error.to_string());
     let ready = bus.is_ok() && runtime.is_ok();
     let body = json!({
         "status": if ready { "ready" } else { "unavailable" },
         "node": agent.config.node,
         "checks": {"bus": told(bus), "runtime": told(runtime)},
     });
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (status, Json(body))
 }

@@ -11,7 +11,10 @@ pub struct System;
 
 #[async_trait]
 impl Clock for System {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that the time comes from")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that the time comes from"
+    )]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }

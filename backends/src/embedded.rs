@@ -10,6 +10,7 @@ mod consumer;
 mod dedup;
 mod entries;
 mod events;
+mod fault;
 mod leases;
 mod memory;
 mod mirror;
@@ -39,47 +40,35 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use writer::{Thread, Writer};
 
-/// The open storage. Dropping it closes it, and blocks while it does.
+/// The open storage. Dropping it finishes what was asked for and closes the file, and blocks while it does.
 struct Embedded {
     store: Arc<Store>,
-    open: Option<Open>,
-}
-
-/// What is given back when the storage is closed.
-struct Open {
-    thread: JoinHandle<()>,
-    /// Last, so that no other process comes in before the file is closed.
+    thread: Option<JoinHandle<()>>,
+    /// Given back last, so that no other process comes in before the file is closed.
     _lock: Lock,
 }
 
 impl Embedded {
-    /// Finishes what was asked for, and closes the file.
-    async fn close(mut self) {
-        let open = self.begin_to_close();
-        // A thread that panicked has said so.
-        let _ = tokio::task::spawn_blocking(move || open.map(Open::wait)).await;
-    }
-
-    fn begin_to_close(&mut self) -> Option<Open> {
-        self.store.closed.cancel();
-        self.store.readers.close();
-        self.store.writer.close();
-        self.open.take()
-    }
-}
-
-impl Open {
-    fn wait(self) {
-        if self.thread.join().is_err() {
-            tracing::error!("the writer of the embedded storage panicked");
+    /// Drops it where that may block.
+    async fn close(self) {
+        let dropped = tokio::task::spawn_blocking(|| drop(self));
+        if let Err(error) = dropped.await {
+            tracing::error!(%error, "the embedded storage was not closed in good order");
         }
     }
 }
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        if let Some(open) = self.begin_to_close() {
-            open.wait();
+        self.store.closed.cancel();
+        self.store.readers.close();
+        self.store.writer.close();
+        if self
+            .thread
+            .take()
+            .is_some_and(|thread| thread.join().is_err())
+        {
+            tracing::error!("the writer of the embedded storage panicked");
         }
     }
 }
@@ -100,7 +89,10 @@ pub(crate) async fn open(
     let (path, retention) = (config.data.clone(), config.retention);
     let opening = tokio::task::spawn_blocking(move || open_file(&path, retention, clock));
     let embedded = opening.await.unwrap_or_else(|panicked| {
-        Err(Error::Unavailable { what: "the embedded storage".into(), why: panicked.to_string() })
+        Err(Error::Unavailable {
+            what: "the embedded storage".into(),
+            why: panicked.to_string(),
+        })
     })?;
     let ports = ports(&embedded.store, tracker.clone());
     let shutdown = shutdown.clone();
@@ -114,17 +106,37 @@ pub(crate) async fn open(
 fn open_file(path: &Path, retention: Retention, clock: Arc<dyn Clock>) -> Result<Embedded, Error> {
     let (directory, lock) = Directory::take(path)?;
     let name: Arc<str> = directory.name().into();
-    let failure = |error| writer::failure(&name, &error);
+    let failure = |error| fault::failure(&name, &error);
     let conn = directory.open_writer().map_err(failure)?;
     directory.migrate(&conn)?;
     let memory = Arc::new(load(&conn, clock.now().as_microsecond()).map_err(failure)?);
     let usage = Usage::load(&conn).map_err(failure)?;
-    let housekeeping = Box::new(move |work: &mut writer::Work<'_>| retention::keep_house(work, &retention));
-    let thread = Thread::new(name.clone(), conn, usage, memory.clone(), clock.clone(), housekeeping);
+    let housekeeping =
+        Box::new(move |work: &mut writer::Work<'_>| retention::keep_house(work, &retention));
+    let thread = Thread::new(
+        name.clone(),
+        conn,
+        usage,
+        memory.clone(),
+        clock.clone(),
+        housekeeping,
+    );
     let (writer, thread) = Writer::start(name.clone(), thread)?;
     let readers = Readers::new(directory, name.clone());
-    let store = Arc::new(Store { name, retention, writer, readers, memory, clock, closed: <_>::default() });
-    Ok(Embedded { store, open: Some(Open { thread, _lock: lock }) })
+    let store = Arc::new(Store {
+        name,
+        retention,
+        writer,
+        readers,
+        memory,
+        clock,
+        closed: <_>::default(),
+    });
+    Ok(Embedded {
+        store,
+        thread: Some(thread),
+        _lock: lock,
+    })
 }
 
 /// Deduplication and limits in the memory of this process.
@@ -133,8 +145,16 @@ pub(crate) fn dedup() -> Arc<dyn Dedup> {
 }
 
 fn load(conn: &Connection, now: i64) -> Result<Memory, rusqlite::Error> {
-    let heads = [schema::head(conn, "events")?, schema::head(conn, "outcomes")?, schema::head(conn, "dead_letters")?];
-    Ok(Memory::new(schema::load_places(conn, now)?, state::load(conn)?, heads))
+    let heads = [
+        schema::head(conn, "events")?,
+        schema::head(conn, "outcomes")?,
+        schema::head(conn, "dead_letters")?,
+    ];
+    Ok(Memory::new(
+        schema::load_places(conn, now)?,
+        state::load(conn)?,
+        heads,
+    ))
 }
 
 fn ports(store: &Arc<Store>, tasks: TaskTracker) -> Ports {
@@ -148,3 +168,6 @@ fn ports(store: &Arc<Store>, tasks: TaskTracker) -> Ports {
         clock: store.clock.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

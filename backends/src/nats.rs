@@ -3,8 +3,11 @@
 //!
 //! What "stored" means is JetStream's acknowledgement: written by the leader and replicated, not fsynced (the server's
 //! `sync_interval`). The death of a server process loses nothing that was acknowledged; the loss of power may, unless the streams
-//! have three replicas or the server syncs always. What a consumer has settled is written by the server within about 100 ms, so
-//! a single server that is killed may deliver again what was settled just before; with three replicas it does not.
+//! have three replicas or the server syncs always.
+//!
+//! What a consumer has delivered and settled is replicated too; a server that is alone writes it some 100 ms later, in whole
+//! seconds. One that is killed may therefore deliver again what was settled just before, with the attempt that it had then, and a
+//! retry up to a second early. An event that waits for its retry counts as held: `max_in_flight` of them hold up all others.
 
 mod address;
 mod calls;

@@ -232,7 +232,8 @@ async fn a_delay_survives_the_death_of_the_server() {
         }
     })
     .await;
-    assert!(asked.elapsed() >= delay, "it came again after {:?}", asked.elapsed());
+    // In its file the server counts whole seconds.
+    assert!(asked.elapsed() >= delay - Duration::from_secs(1), "it came again after {:?}", asked.elapsed());
     assert_eq!(again.attempt, 2);
 }
 
@@ -359,13 +360,13 @@ async fn a_server_that_belfry_cannot_use_is_refused_with_what_to_do() {
     let without_jetstream = error(&nats, nats.url()).await;
     assert!(without_jetstream.contains("nats-server -js"), "{without_jetstream}");
 
-    let account = "authorization { users = [{ user: belfry, password: s3cret, permissions: { publish: \"belfry.>\" } }] }";
+    let account = "authorization { users = [{ user: belfry, password: \"s3:cret\", permissions: { publish: \"belfry.>\" } }] }";
     let nats = Nats::start_with(account).unwrap();
     let with = |credentials: &str| nats.url().replace("nats://", &format!("nats://{credentials}@"));
     let wrong = error(&nats, with("belfry:wr0ng")).await;
     assert!(wrong.contains("check the user and the password") && !wrong.contains("wr0ng"), "{wrong}");
-    let forbidden = error(&nats, with("belfry:s3cret")).await;
-    assert!(forbidden.contains("Permissions Violation for Publish to") && !forbidden.contains("s3cret"), "{forbidden}");
+    let forbidden = error(&nats, with("belfry:s3%3Acret")).await;
+    assert!(forbidden.contains("Permissions Violation for Publish to") && !forbidden.contains("cret"), "{forbidden}");
 
     let mut nats = Nats::start().unwrap();
     nats.stop().unwrap();

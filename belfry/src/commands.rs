@@ -201,15 +201,15 @@ async fn events(args: cli::Events) -> anyhow::Result<String> {
     show(&args.client, &answer, |answer| {
         let row = |event: &Value| {
             [
-                "time",
-                "trigger",
-                "type",
-                "status",
-                "attempts",
-                "execution_id",
-                "id",
+                "/time",
+                "/trigger",
+                "/type",
+                "/status",
+                "/attempts",
+                "/outcome/execution_id",
+                "/id",
             ]
-            .map(|key| text(&event[key]))
+            .map(|at| event.pointer(at).map(text).unwrap_or_default())
             .to_vec()
         };
         let rows: Vec<_> = list_of(&answer["events"]).iter().map(row).collect();
@@ -354,7 +354,7 @@ fn event(answer: &Value) -> String {
         "status",
         "delivery_id",
         "replay_of",
-        "traceparent",
+        "trace_id",
     ] {
         let value = text(&answer[key]);
         if !value.is_empty() {

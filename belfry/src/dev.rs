@@ -51,7 +51,8 @@ pub(crate) async fn run(args: Dev) -> anyhow::Result<()> {
         ports.clone(),
         roles::packages(&args.console, addresses.registry)?,
     )?;
-    let gateway = roles::build_gateway(&args.gateway, &args.secrets, &args.backends, ports.clone())?;
+    let gateway =
+        roles::build_gateway(&args.gateway, &args.secrets, &args.backends, ports.clone())?;
     let agent = roles::build_agent(roles::AgentParts {
         agent: &args.agent,
         orchestrator: addresses.orchestrator.clone(),

@@ -51,7 +51,10 @@ pub(crate) async fn open(
         redis_url: settings.redis_url.clone(),
         data: settings.data.clone(),
         retention: Retention {
-            events: Limits { age: Some(settings.events_max_age), bytes: settings.events_max_bytes },
+            events: Limits {
+                age: Some(settings.events_max_age),
+                bytes: settings.events_max_bytes,
+            },
             ..defaults
         },
         replicas: settings.replicas,

@@ -119,7 +119,9 @@ pub(crate) fn build_gateway(
         ..belfry_gateway::Config::default()
     };
     let secrets = Arc::new(node_secrets(secrets, backends));
-    Ok(Gateway::build(config, ports, secrets, || rand::rng().next_u64())?)
+    Ok(Gateway::build(config, ports, secrets, || {
+        rand::rng().next_u64()
+    })?)
 }
 
 pub(crate) fn build_console(
@@ -140,12 +142,20 @@ pub(crate) fn build_registry(settings: &settings::Registry) -> anyhow::Result<Re
 }
 
 /// The registries of the settings, or the one at this address.
-pub(crate) fn packages(settings: &settings::Console, registry: SocketAddr) -> anyhow::Result<Arc<dyn Packages>> {
+pub(crate) fn packages(
+    settings: &settings::Console,
+    registry: SocketAddr,
+) -> anyhow::Result<Arc<dyn Packages>> {
     let registries = match &settings.registries {
         Some(file) => registries::load(file)?,
-        None => vec![registries::Registry::local(registries::Address::parse(&format!("http://{registry}"))?)],
+        None => vec![registries::Registry::local(registries::Address::parse(
+            &format!("http://{registry}"),
+        )?)],
     };
-    Ok(Arc::new(belfry_registry::Client::new(registries, reqwest::Client::builder())?))
+    Ok(Arc::new(belfry_registry::Client::new(
+        registries,
+        reqwest::Client::builder(),
+    )?))
 }
 
 /// What an agent is made of.
@@ -172,9 +182,16 @@ pub(crate) async fn build_agent(parts: AgentParts<'_>) -> anyhow::Result<Agent> 
         clock: Arc::new(System),
         rng: rand::make_rng(),
     };
-    let runtime = InProcess::listen(tools, parts.tasks, parts.ends.clone(), parts.agent.grace).await?;
+    let runtime =
+        InProcess::listen(tools, parts.tasks, parts.ends.clone(), parts.agent.grace).await?;
     let http = reqwest::Client::builder().no_proxy().build()?;
-    Ok(Agent::build(config, parts.ports, Arc::new(runtime), Arc::new(parts.secrets), http))
+    Ok(Agent::build(
+        config,
+        parts.ports,
+        Arc::new(runtime),
+        Arc::new(parts.secrets),
+        http,
+    ))
 }
 
 /// Where the secrets of this node are.

@@ -33,20 +33,40 @@ pub fn sign(
     now: Timestamp,
 ) -> anyhow::Result<Delivery> {
     if scheme.needs_secret() && secret.is_none() {
-        bail!("`{}` deliveries are signed: give --secret-file, --secret or BELFRY_SEND_SECRET", scheme.name());
+        bail!(
+            "`{}` deliveries are signed: give --secret-file, --secret or BELFRY_SEND_SECRET",
+            scheme.name()
+        );
     }
-    let body = if scheme.name() == "linear" { stamped(&payload, now)? } else { payload };
-    let event = event.unwrap_or(if scheme.name() == "linear" { "Issue" } else { "push" });
-    let draft = Draft { delivery_id, event, body: &body };
+    let body = if scheme.name() == "linear" {
+        stamped(&payload, now)?
+    } else {
+        payload
+    };
+    let event = event.unwrap_or(if scheme.name() == "linear" {
+        "Issue"
+    } else {
+        "push"
+    });
+    let draft = Draft {
+        delivery_id,
+        event,
+        body: &body,
+    };
     let mut headers = signature::sign(scheme, secret, draft, now)?;
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     Ok(Delivery { headers, body })
 }
 
 /// Linear's timestamp is in the body, and so under the signature.
 fn stamped(payload: &[u8], now: Timestamp) -> anyhow::Result<Vec<u8>> {
     let mut body: Value = serde_json::from_slice(payload).context("a Linear payload is JSON")?;
-    let Some(object) = body.as_object_mut() else { bail!("a Linear payload is a JSON object") };
+    let Some(object) = body.as_object_mut() else {
+        bail!("a Linear payload is a JSON object")
+    };
     object.insert("webhookTimestamp".into(), now.as_millisecond().into());
     Ok(serde_json::to_vec(&body)?)
 }
@@ -110,8 +130,16 @@ pub(crate) async fn run(args: cli::Send, clock: &dyn Clock) -> anyhow::Result<St
 }
 
 /// Sends a delivery.
-pub(crate) async fn post(http: &reqwest::Client, url: &str, delivery: Delivery) -> reqwest::Result<reqwest::Response> {
-    http.post(url).headers(delivery.headers).body(delivery.body).send().await
+pub(crate) async fn post(
+    http: &reqwest::Client,
+    url: &str,
+    delivery: Delivery,
+) -> reqwest::Result<reqwest::Response> {
+    http.post(url)
+        .headers(delivery.headers)
+        .body(delivery.body)
+        .send()
+        .await
 }
 
 /// The standard package for the deliveries of a scheme.
@@ -129,27 +157,49 @@ mod tests {
 
     fn signed(scheme: &str, secret: Option<&str>, payload: &str) -> anyhow::Result<Delivery> {
         let secret = secret.map(SecretString::from);
-        sign(&Scheme::named(scheme)?, secret.as_ref(), payload.into(), None, "d", Timestamp::UNIX_EPOCH)
+        sign(
+            &Scheme::named(scheme)?,
+            secret.as_ref(),
+            payload.into(),
+            None,
+            "d",
+            Timestamp::UNIX_EPOCH,
+        )
     }
 
     /// The example of GitHub's documentation, "Validating webhook deliveries".
     #[test]
     fn a_github_delivery_is_signed_as_github_signs() {
-        let delivery = signed("github", Some("It's a Secret to Everybody"), "Hello, World!").unwrap();
+        let delivery = signed(
+            "github",
+            Some("It's a Secret to Everybody"),
+            "Hello, World!",
+        )
+        .unwrap();
         let signature = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
         assert_eq!(delivery.headers["x-hub-signature-256"], signature);
     }
 
     #[test]
     fn a_linear_delivery_is_stamped_with_the_time_it_is_sent() {
-        let delivery = signed("linear", Some("s"), r#"{"type":"Issue","webhookTimestamp":1}"#).unwrap();
+        let delivery = signed(
+            "linear",
+            Some("s"),
+            r#"{"type":"Issue","webhookTimestamp":1}"#,
+        )
+        .unwrap();
         assert_eq!(delivery.body, br#"{"type":"Issue","webhookTimestamp":0}"#);
         assert!(signed("linear", Some("s"), "[]").is_err());
     }
 
     #[test]
     fn without_a_secret_nothing_is_signed() {
-        assert!(signed("github", None, "").unwrap_err().to_string().contains("--secret-file"));
+        assert!(
+            signed("github", None, "")
+                .unwrap_err()
+                .to_string()
+                .contains("--secret-file")
+        );
         assert!(signed("none", None, "").is_ok());
     }
 }

@@ -2,19 +2,21 @@
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use belfry_mesh::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// How many calls are kept; older ones are forgotten.
 const KEPT: usize = 50_000;
@@ -29,6 +31,8 @@ struct Inner {
     record: Mutex<Record>,
     /// How many calls came, for those who wait for one.
     count: watch::Sender<usize>,
+    /// The calls that are worked on: one whose caller has gone away is carried out all the same.
+    work: TaskTracker,
 }
 
 #[derive(Default)]
@@ -54,6 +58,9 @@ pub struct Call {
     pub execution_id: Option<String>,
     /// What was sent.
     pub body: Value,
+    /// When it had arrived.
+    #[serde(skip)]
+    pub arrived: Instant,
 }
 
 /// How the next calls are answered instead of with a run.
@@ -83,6 +90,7 @@ impl Default for StandIn {
             inner: Arc::new(Inner {
                 record: Mutex::default(),
                 count: watch::Sender::new(0),
+                work: TaskTracker::new(),
             }),
         }
     }
@@ -109,10 +117,15 @@ impl StandIn {
             .route("/calls/{key}", get(calls_of))
             .route("/answers", post(answers))
             .route("/health", get(|| async { Json(json!({"status": "ok"})) }))
-            .with_state(self);
-        axum::serve(listener, router)
+            .with_state(self.clone());
+        // Answers are small and must not wait for more to send; a socket that cannot be told so works all the same.
+        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+        let served = axum::serve(listener, router)
             .with_graceful_shutdown(shutdown.cancelled_owned())
-            .await
+            .await;
+        self.inner.work.close();
+        self.inner.work.wait().await;
+        served
     }
 
     /// The calls so far, oldest first.
@@ -172,7 +185,21 @@ impl Record {
 
 async fn execute(
     State(standin): State<StandIn>,
-    uri: axum::http::Uri,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let arrived = Instant::now();
+    let work = standin.inner.work.clone();
+    let run = work.spawn(run(standin, arrived, uri, headers, body));
+    run.await
+        .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+async fn run(
+    standin: StandIn,
+    arrived: Instant,
+    uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
@@ -196,6 +223,7 @@ async fn execute(
             status: answer.status,
             execution_id,
             body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+            arrived,
         };
         record.calls.push_back(call.clone());
         record.total += 1;

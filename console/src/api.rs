@@ -146,7 +146,11 @@ async fn note(request: Request, next: Next) -> Response {
             tracing::warn!(%method, path, status, duration_ms, "a request failed: {}", problem.detail);
         }
         // What is wrong with a request may repeat what is in it.
-        _ => tracing::debug!(%method, path, status, duration_ms, "a request was answered"),
+        Some(_) => tracing::debug!(%method, path, status, duration_ms, "a request was refused"),
+        None if method.is_safe() => {
+            tracing::debug!(%method, path, status, duration_ms, "a request was answered")
+        }
+        None => tracing::info!(%method, path, status, duration_ms, "a command was carried out"),
     }
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -43,10 +43,25 @@ const ARRIVAL: Duration = Duration::from_secs(1);
 pub(crate) enum Error {
     /// SQLite failed.
     #[error("the history failed: {0}")]
-    Database(#[from] rusqlite::Error),
+    Database(rusqlite::Error),
+    /// The file is not what it was.
+    #[error(
+        "the history is damaged ({0}): end the console and delete `history.db`; it is made anew from the logs"
+    )]
+    Damaged(rusqlite::Error),
     /// Its thread is gone.
     #[error("the history is closed")]
     Ended,
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        if schema::is_broken(&error) {
+            Self::Damaged(error)
+        } else {
+            Self::Database(error)
+        }
+    }
 }
 
 /// The history. Cheap to clone; its threads end with the last clone.
@@ -119,12 +134,7 @@ impl History {
         let mut seen = self.seen.subscribe();
         let mut deadline = clock.sleep(ARRIVAL);
         loop {
-            let wanted = id.clone();
-            if let Some(event) = self
-                .reader
-                .run(move |connection| read::event(connection, &wanted))
-                .await?
-            {
+            if let Some(event) = self.known(id.clone()).await? {
                 return Ok(Some(event));
             }
             tokio::select! {
@@ -132,6 +142,13 @@ impl History {
                 () = &mut deadline => return Ok(None),
             }
         }
+    }
+
+    /// An event, if it is known now.
+    pub(crate) async fn known(&self, id: EventId) -> Result<Option<Event>, Error> {
+        self.reader
+            .run(move |connection| read::event(connection, &id))
+            .await
     }
 
     /// A page of events, newest first.

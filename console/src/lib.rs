@@ -144,7 +144,6 @@ impl Console {
             tasks: requests.clone(),
             cut_off: cut_off.clone(),
         };
-        tracing::info!(%address, "the console listens");
         shutdown
             .run_until_cancelled(connection::accept(&doors, &listener, &shutdown))
             .await;

@@ -16,24 +16,51 @@ const FENCES: [(&[&str], &[&str]); 6] = [
 
 /// What `mesh` must do without: a runtime, a socket, a file, a vendor.
 const NOT_IN_MESH: [&str; 10] = [
-    "async-nats", "axum", "bollard", "hyper", "redis", "reqwest", "rusqlite", "tokio", "tokio-util", "tracing",
+    "async-nats",
+    "axum",
+    "bollard",
+    "hyper",
+    "redis",
+    "reqwest",
+    "rusqlite",
+    "tokio",
+    "tokio-util",
+    "tracing",
 ];
 
-const ROLES: [&str; 5] = ["belfry-agent", "belfry-console", "belfry-gateway", "belfry-registry", "belfry-triggers"];
+const ROLES: [&str; 5] = [
+    "belfry-agent",
+    "belfry-console",
+    "belfry-gateway",
+    "belfry-registry",
+    "belfry-triggers",
+];
 
 fn metadata() -> Result<Metadata> {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
-    MetadataCommand::new().manifest_path(manifest).no_deps().other_options(["--offline".into()]).exec().context("cargo metadata")
+    MetadataCommand::new()
+        .manifest_path(manifest)
+        .no_deps()
+        .other_options(["--offline".into()])
+        .exec()
+        .context("cargo metadata")
 }
 
 /// What a package is built with, tests aside.
 fn uses(package: &Package) -> BTreeSet<&str> {
-    let built = package.dependencies.iter().filter(|dependency| dependency.kind != DependencyKind::Development);
+    let built = package
+        .dependencies
+        .iter()
+        .filter(|dependency| dependency.kind != DependencyKind::Development);
     built.map(|dependency| dependency.name.as_str()).collect()
 }
 
 fn crates(metadata: &Metadata) -> BTreeMap<&str, BTreeSet<&str>> {
-    metadata.packages.iter().map(|package| (package.name.as_str(), uses(package))).collect()
+    metadata
+        .packages
+        .iter()
+        .map(|package| (package.name.as_str(), uses(package)))
+        .collect()
 }
 
 #[test]
@@ -41,13 +68,22 @@ fn dependencies_point_inward_and_no_role_knows_another() -> Result<()> {
     let metadata = metadata()?;
     let mut wrong = Vec::new();
     for (name, uses) in crates(&metadata) {
-        let ours: BTreeSet<&str> = uses.into_iter().filter(|used| used.starts_with("belfry")).collect();
+        let ours: BTreeSet<&str> = uses
+            .into_iter()
+            .filter(|used| used.starts_with("belfry"))
+            .collect();
         let allowed: BTreeSet<&str> = match name {
             "belfry-mesh" | "belfry-tests" => BTreeSet::new(),
-            "belfry" => ROLES.into_iter().chain(["belfry-backends", "belfry-mesh"]).collect(),
+            "belfry" => ROLES
+                .into_iter()
+                .chain(["belfry-backends", "belfry-mesh"])
+                .collect(),
             _ => BTreeSet::from(["belfry-mesh"]),
         };
-        wrong.extend(ours.difference(&allowed).map(|used| format!("{name} knows {used}")));
+        wrong.extend(
+            ours.difference(&allowed)
+                .map(|used| format!("{name} knows {used}")),
+        );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("; "));
     Ok(())
@@ -60,11 +96,21 @@ fn a_vendor_s_crate_is_used_behind_its_fence_only() -> Result<()> {
     for (name, uses) in crates(&metadata) {
         for (fenced, allowed) in FENCES {
             if !allowed.contains(&name) {
-                wrong.extend(fenced.iter().filter(|vendor| uses.contains(*vendor)).map(|vendor| format!("{name} uses {vendor}")));
+                wrong.extend(
+                    fenced
+                        .iter()
+                        .filter(|vendor| uses.contains(*vendor))
+                        .map(|vendor| format!("{name} uses {vendor}")),
+                );
             }
         }
         if name == "belfry-mesh" {
-            wrong.extend(NOT_IN_MESH.iter().filter(|io| uses.contains(*io)).map(|io| format!("{name} uses {io}")));
+            wrong.extend(
+                NOT_IN_MESH
+                    .iter()
+                    .filter(|io| uses.contains(*io))
+                    .map(|io| format!("{name} uses {io}")),
+            );
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("; "));
@@ -76,13 +122,23 @@ fn every_dependency_is_stated_once_for_the_workspace() -> Result<()> {
     let mut wrong = Vec::new();
     for package in &metadata()?.packages {
         let text = std::fs::read_to_string(&package.manifest_path)?;
-        let section = text.split("\n[").filter(|part| part.contains("dependencies]"));
-        for line in section.flat_map(str::lines).skip(1).filter(|line| line.contains('=')) {
+        let section = text
+            .split("\n[")
+            .filter(|part| part.contains("dependencies]"));
+        for line in section
+            .flat_map(str::lines)
+            .skip(1)
+            .filter(|line| line.contains('='))
+        {
             if !line.contains("workspace = true") {
                 wrong.push(format!("{}: {line}", package.name));
             }
         }
     }
-    assert!(wrong.is_empty(), "stated outside [workspace.dependencies]: {}", wrong.join("; "));
+    assert!(
+        wrong.is_empty(),
+        "stated outside [workspace.dependencies]: {}",
+        wrong.join("; ")
+    );
     Ok(())
 }

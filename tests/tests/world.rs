@@ -1,10 +1,13 @@
 //! A mesh to tell stories in: Belfry's own binary as one process or as many, and an orchestrator that the test looks into.
 
+pub(crate) mod senders;
+
 use anyhow::{Context, Result, ensure};
 use belfry::send::{self, Delivery};
 use belfry::standin::StandIn;
 use belfry_mesh::signature::Scheme;
 use belfry_tests::servers::{Belfry, Nats, Redis, Role};
+use http::HeaderValue;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -39,13 +42,21 @@ impl Orchestrator {
         let url = format!("http://{}", listener.local_addr()?);
         let (calls, stop) = (StandIn::default(), CancellationToken::new());
         TaskTracker::new().spawn(calls.clone().run(listener, stop.clone()));
-        Ok(Self { calls, url, _stop: stop.drop_guard() })
+        Ok(Self {
+            calls,
+            url,
+            _stop: stop.drop_guard(),
+        })
     }
 
     /// The runs that this event led to, by its idempotency key.
     pub(crate) fn runs_of(&self, event_id: &str) -> usize {
         let of = |key: &Option<String>| key.as_deref() == Some(event_id);
-        self.calls.calls().iter().filter(|call| of(&call.idempotency_key) && call.execution_id.is_some()).count()
+        self.calls
+            .calls()
+            .iter()
+            .filter(|call| of(&call.idempotency_key) && call.execution_id.is_some())
+            .count()
     }
 }
 
@@ -60,21 +71,41 @@ pub(crate) struct Doors {
 impl Doors {
     fn new(gateway: u16, console: u16) -> Self {
         // Another test of this process may have installed it already.
-        rustls::crypto::ring::default_provider().install_default().ok();
-        let http = reqwest::Client::builder().timeout(PATIENCE).build().expect("a client without settings that can be wrong");
-        Self { gateway, console, http }
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
+        let http = reqwest::Client::builder()
+            .timeout(PATIENCE)
+            .build()
+            .expect("a client without settings that can be wrong");
+        Self {
+            gateway,
+            console,
+            http,
+        }
     }
 
     /// Delivers to a hook.
     pub(crate) async fn deliver(&self, trigger: &str, delivery: Delivery) -> Result<(u16, Value)> {
         let url = format!("http://127.0.0.1:{}/hooks/{trigger}", self.gateway);
-        let response = self.http.post(url).headers(delivery.headers).body(delivery.body).send().await?;
+        let response = self
+            .http
+            .post(url)
+            .headers(delivery.headers)
+            .body(delivery.body)
+            .send()
+            .await?;
         let status = response.status().as_u16();
         Ok((status, response.json().await.unwrap_or(Value::Null)))
     }
 
     /// Asks the console.
-    pub(crate) async fn console(&self, method: &str, path: &str, body: Option<Value>) -> Result<(u16, Value)> {
+    pub(crate) async fn console(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<(u16, Value)> {
         let url = format!("http://127.0.0.1:{}{path}", self.console);
         let mut request = self.http.request(method.parse()?, url);
         if let Some(body) = body {
@@ -87,18 +118,31 @@ impl Doors {
 
     /// Installs a package and sees it run.
     pub(crate) async fn install(&self, package: &str, body: Value) -> Result<Value> {
-        let (status, answer) = self.console("POST", &format!("/registries/install/trigger/{package}"), Some(body)).await?;
+        let (status, answer) = self
+            .console(
+                "POST",
+                &format!("/registries/install/trigger/{package}"),
+                Some(body),
+            )
+            .await?;
         ensure!(status == 200, "installing {package}: {status} {answer}");
         let name = answer["name"].as_str().context("no name")?.to_owned();
         self.until(&format!("{name} runs"), || async {
-            let (_, seen) = self.console("GET", &format!("/triggers/{name}/status"), None).await?;
+            let (_, seen) = self
+                .console("GET", &format!("/triggers/{name}/status"), None)
+                .await?;
             Ok((seen["running"] == true).then_some(()))
         })
         .await?;
         if answer["webhook_path"].is_string() {
+            // An encoded body is refused by whoever knows the trigger, and leaves nothing behind.
             self.until(&format!("the hook of {name} is open"), || async {
-                let (status, _) = self.deliver(&name, Delivery { headers: Default::default(), body: Vec::new() }).await?;
-                Ok((status != 404).then_some(()))
+                let mut knock = unsigned("knock");
+                knock
+                    .headers
+                    .insert("content-encoding", HeaderValue::from_static("gzip"));
+                let (status, _) = self.deliver(&name, knock).await?;
+                Ok((status == 415).then_some(()))
             })
             .await?;
         }
@@ -116,7 +160,11 @@ impl Doors {
 
     /// How the gateway says it is.
     pub(crate) async fn readiness(&self) -> Result<(u16, Value)> {
-        let response = self.http.get(format!("http://127.0.0.1:{}/ready", self.gateway)).send().await?;
+        let response = self
+            .http
+            .get(format!("http://127.0.0.1:{}/ready", self.gateway))
+            .send()
+            .await?;
         let status = response.status().as_u16();
         Ok((status, response.json().await?))
     }
@@ -155,10 +203,18 @@ impl Dev {
 
     pub(crate) async fn start_with(arguments: &[&str]) -> Result<Self> {
         let (secrets, orchestrator) = (secrets()?, Orchestrator::start().await?);
-        let arguments: Vec<&str> = ["--orchestrator", &orchestrator.url].into_iter().chain(arguments.iter().copied()).collect();
+        let arguments: Vec<&str> = ["--orchestrator", &orchestrator.url]
+            .into_iter()
+            .chain(arguments.iter().copied())
+            .collect();
         let belfry = Belfry::dev(secrets.path(), &arguments)?;
         let doors = Doors::new(belfry.port(), belfry.console_port());
-        Ok(Self { doors, belfry, orchestrator, secrets })
+        Ok(Self {
+            doors,
+            belfry,
+            orchestrator,
+            secrets,
+        })
     }
 }
 
@@ -182,9 +238,17 @@ impl Mesh {
         let (nats_url, redis_url) = (nats.url(), redis.url());
         let secrets_path = secrets.path().to_string_lossy().into_owned();
         let bus = ["--nats-url", &nats_url, "--redis-url", &redis_url];
-        let with = |more: &[&str]| bus.iter().chain(more).map(|text| (*text).to_owned()).collect::<Vec<String>>();
+        let with = |more: &[&str]| {
+            bus.iter()
+                .chain(more)
+                .map(|text| (*text).to_owned())
+                .collect::<Vec<String>>()
+        };
         let start = |role, arguments: Vec<String>| {
-            Belfry::role(role, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
+            Belfry::role(
+                role,
+                &arguments.iter().map(String::as_str).collect::<Vec<_>>(),
+            )
         };
         let registry = start(Role::Registry, Vec::new())?;
         let registry_addr = format!("127.0.0.1:{}", registry.port());
@@ -192,10 +256,29 @@ impl Mesh {
         let console = start(Role::Console, with(&["--registry-addr", &registry_addr]))?;
         let agent = start(
             Role::Agent,
-            with(&["--secrets", &secrets_path, "--orchestrator", &orchestrator.url, "--node", "node-a", "--lease-ttl", "3s"]),
+            with(&[
+                "--secrets",
+                &secrets_path,
+                "--orchestrator",
+                &orchestrator.url,
+                "--node",
+                "node-a",
+                "--lease-ttl",
+                "3s",
+            ]),
         )?;
         let doors = Doors::new(gateway.port(), console.port());
-        Ok(Self { doors, orchestrator, gateway, agent, redis, nats, _console: console, _registry: registry, _secrets: secrets })
+        Ok(Self {
+            doors,
+            orchestrator,
+            gateway,
+            agent,
+            redis,
+            nats,
+            _console: console,
+            _registry: registry,
+            _secrets: secrets,
+        })
     }
 }
 
@@ -228,14 +311,45 @@ pub(crate) fn pull_request(number: u64) -> Value {
 
 /// A delivery of GitHub's.
 pub(crate) fn github(delivery_id: &str, body: &Value) -> Delivery {
-    signed("github", SECRET, delivery_id, serde_json::to_vec(body).expect("a value is JSON"))
+    signed(
+        "github",
+        SECRET,
+        delivery_id,
+        serde_json::to_vec(body).expect("a value is JSON"),
+    )
 }
 
 /// A delivery as the scheme's provider would send it now.
 pub(crate) fn signed(scheme: &str, secret: &str, delivery_id: &str, body: Vec<u8>) -> Delivery {
     let scheme = Scheme::named(scheme).expect("a scheme that needs no settings");
     let secret = SecretString::from(secret);
-    #[expect(clippy::disallowed_methods, reason = "a sender has the time of its machine")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a sender has the time of its machine"
+    )]
     let now = Timestamp::now();
-    send::sign(&scheme, Some(&secret), body, Some("pull_request"), delivery_id, now).expect("a delivery that can be signed")
+    send::sign(
+        &scheme,
+        Some(&secret),
+        body,
+        Some("pull_request"),
+        delivery_id,
+        now,
+    )
+    .expect("a delivery that can be signed")
+}
+
+/// A delivery that nobody signs.
+pub(crate) fn unsigned(delivery_id: &str) -> Delivery {
+    let scheme = Scheme::named("none").expect("a scheme that needs no settings");
+    let body = br#"{"hello":"bell"}"#.to_vec();
+    send::sign(
+        &scheme,
+        None,
+        body,
+        None,
+        delivery_id,
+        Timestamp::UNIX_EPOCH,
+    )
+    .expect("a delivery that needs no signature")
 }

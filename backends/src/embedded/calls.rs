@@ -33,25 +33,43 @@ struct Line {
 impl Switchboard {
     /// Handlers run as tasks of their own, so that a caller who hangs up interrupts none.
     pub(super) fn new(tasks: TaskTracker) -> Self {
-        Self { lines: Arc::default(), tasks }
+        Self {
+            lines: Arc::default(),
+            tasks,
+        }
     }
 
     fn pick(&self, subject: &str) -> Option<Handler> {
         let mut lines = lock(&self.lines);
         lines.asked = lines.asked.wrapping_add(1);
         let handlers = lines.by_subject.get(subject)?;
-        handlers.get(lines.asked % handlers.len().max(1)).map(|(_, handler)| handler.clone())
+        handlers
+            .get(lines.asked % handlers.len().max(1))
+            .map(|(_, handler)| handler.clone())
     }
 }
 
 #[async_trait]
 impl Calls for Switchboard {
-    async fn request(&self, subject: &str, payload: Bytes, deadline: Duration) -> Result<Bytes, Error> {
-        let handler = self.pick(subject).ok_or_else(|| Error::NotFound(format!("a service of `{subject}`")))?;
+    async fn request(
+        &self,
+        subject: &str,
+        payload: Bytes,
+        deadline: Duration,
+    ) -> Result<Bytes, Error> {
+        let handler = self
+            .pick(subject)
+            .ok_or_else(|| Error::NotFound(format!("a service of `{subject}`")))?;
         match tokio::time::timeout(deadline, self.tasks.spawn(handler(payload))).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(ended)) => Err(Error::Unavailable { what: format!("the service of `{subject}`"), why: ended.to_string() }),
-            Err(_) => Err(Error::Deadline { who: subject.to_owned(), after: deadline }),
+            Ok(Err(ended)) => Err(Error::Unavailable {
+                what: format!("the service of `{subject}`"),
+                why: ended.to_string(),
+            }),
+            Err(_) => Err(Error::Deadline {
+                who: subject.to_owned(),
+                after: deadline,
+            }),
         }
     }
 
@@ -59,9 +77,17 @@ impl Calls for Switchboard {
         let mut lines = lock(&self.lines);
         lines.served += 1;
         let number = lines.served;
-        lines.by_subject.entry(subject.to_owned()).or_default().push((number, handler));
+        lines
+            .by_subject
+            .entry(subject.to_owned())
+            .or_default()
+            .push((number, handler));
         drop(lines);
-        Ok(Serving::new(Line { lines: self.lines.clone(), subject: subject.to_owned(), number }))
+        Ok(Serving::new(Line {
+            lines: self.lines.clone(),
+            subject: subject.to_owned(),
+            number,
+        }))
     }
 }
 

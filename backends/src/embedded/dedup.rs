@@ -42,7 +42,11 @@ impl Seen {
     }
 
     fn with_bound(bound: usize) -> Self {
-        Self { began: Instant::now(), bound, table: Mutex::default() }
+        Self {
+            began: Instant::now(),
+            bound,
+            table: Mutex::default(),
+        }
     }
 
     fn decide(&self, key: &EventId, subject: &str, rate: Option<&Rate>, now: Instant) -> Verdict {
@@ -50,12 +54,18 @@ impl Seen {
         if table.marks.get(key).is_some_and(|&until| until > now) {
             return Verdict::Seen(key.clone());
         }
-        let Some(rate) = rate else { return Verdict::Fresh };
+        let Some(rate) = rate else {
+            return Verdict::Fresh;
+        };
         let since = now.duration_since(self.began);
         if table.rates.len() >= RATES && !table.rates.contains_key(subject) {
             table.rates.retain(|_, full_at| *full_at > since);
         }
-        match limit::admit(rate, table.rates.get(subject).copied().unwrap_or_default(), since) {
+        match limit::admit(
+            rate,
+            table.rates.get(subject).copied().unwrap_or_default(),
+            since,
+        ) {
             Ok(full_at) => {
                 table.rates.insert(subject.to_owned(), full_at);
                 Verdict::Fresh
@@ -69,8 +79,12 @@ impl Seen {
         let until = super::place::later(now, ttl);
         table.marks.insert(key.clone(), until);
         table.order.push_back((key.clone(), until));
-        while table.order.len() > self.bound || table.order.front().is_some_and(|(_, until)| *until <= now) {
-            let Some((oldest, until)) = table.order.pop_front() else { break };
+        while table.order.len() > self.bound
+            || table.order.front().is_some_and(|(_, until)| *until <= now)
+        {
+            let Some((oldest, until)) = table.order.pop_front() else {
+                break;
+            };
             if table.marks.get(&oldest) == Some(&until) {
                 table.marks.remove(&oldest);
             }
@@ -80,7 +94,12 @@ impl Seen {
 
 #[async_trait]
 impl Dedup for Seen {
-    async fn check(&self, key: &EventId, subject: &str, rate: Option<&Rate>) -> Result<Verdict, Error> {
+    async fn check(
+        &self,
+        key: &EventId,
+        subject: &str,
+        rate: Option<&Rate>,
+    ) -> Result<Verdict, Error> {
         Ok(self.decide(key, subject, rate, Instant::now()))
     }
 
@@ -117,7 +136,11 @@ mod tests {
     #[test]
     fn rates_that_are_not_in_use_are_forgotten() {
         let (seen, now) = (Seen::with_bound(3), Instant::now());
-        let rate = Rate { requests: 1, window: Duration::from_secs(1), burst: 1 };
+        let rate = Rate {
+            requests: 1,
+            window: Duration::from_secs(1),
+            burst: 1,
+        };
         let ask = |subject: usize, now| seen.decide(&id(0), &subject.to_string(), Some(&rate), now);
         (0..RATES).for_each(|subject| assert_eq!(ask(subject, now), Verdict::Fresh));
         assert!(matches!(ask(0, now), Verdict::Limited { .. }));

@@ -48,8 +48,14 @@ struct Reading<T> {
 pub(super) fn read<T: Kept>(store: &Arc<Store>, range: Range) -> Entries<T> {
     let head = T::head(&store.memory).subscribe();
     let last = (!range.live).then(|| *head.borrow());
-    let reading =
-        Reading { store: store.clone(), head, after: range.after, last, page: VecDeque::new(), failed: false };
+    let reading = Reading {
+        store: store.clone(),
+        head,
+        after: range.after,
+        last,
+        page: VecDeque::new(),
+        failed: false,
+    };
     futures::stream::unfold(reading, |mut reading| async {
         let entry = reading.next().await?;
         Some((entry, reading))
@@ -58,7 +64,10 @@ pub(super) fn read<T: Kept>(store: &Arc<Store>, range: Range) -> Entries<T> {
 }
 
 /// The entry at a sequence.
-pub(super) fn get<T: Kept>(conn: &Connection, sequence: Sequence) -> Result<Option<Result<Stored<T>, Error>>, rusqlite::Error> {
+pub(super) fn get<T: Kept>(
+    conn: &Connection,
+    sequence: Sequence,
+) -> Result<Option<Result<Stored<T>, Error>>, rusqlite::Error> {
     let mut statement = conn.prepare_cached(T::SELECT)?;
     let mut rows = statement.query((sequence.saturating_sub(1), sequence))?;
     Ok(rows.next()?.map(entry))
@@ -74,8 +83,11 @@ impl<T: Kept> Reading<T> {
                 return None;
             }
             let head = *self.head.borrow_and_update();
-            let outcome =
-                if self.after < head { self.fill(self.last.unwrap_or(head)).await } else { self.wait().await };
+            let outcome = if self.after < head {
+                self.fill(self.last.unwrap_or(head)).await
+            } else {
+                self.wait().await
+            };
             if let Err(error) = outcome {
                 self.failed = true;
                 return Some(Err(error));
@@ -85,7 +97,11 @@ impl<T: Kept> Reading<T> {
 
     async fn fill(&mut self, last: Sequence) -> Result<(), Error> {
         let after = self.after;
-        let (page, read_to) = self.store.readers.run(move |conn| page(conn, after, last)).await?;
+        let (page, read_to) = self
+            .store
+            .readers
+            .run(move |conn| page(conn, after, last))
+            .await?;
         (self.page, self.after) = (page, read_to);
         Ok(())
     }
@@ -101,7 +117,11 @@ impl<T: Kept> Reading<T> {
 type Page<T> = (VecDeque<Result<Stored<T>, Error>>, Sequence);
 
 /// Entries after `after` up to `last`, and up to where this has read: what was dropped leaves gaps.
-fn page<T: Kept>(conn: &Connection, after: Sequence, last: Sequence) -> Result<Page<T>, rusqlite::Error> {
+fn page<T: Kept>(
+    conn: &Connection,
+    after: Sequence,
+    last: Sequence,
+) -> Result<Page<T>, rusqlite::Error> {
     let mut statement = conn.prepare_cached(T::SELECT)?;
     let mut rows = statement.query((after, last))?;
     let (mut page, mut bytes) = (VecDeque::new(), 0_usize);
@@ -117,8 +137,15 @@ fn page<T: Kept>(conn: &Connection, after: Sequence, last: Sequence) -> Result<P
 
 fn entry<T: Kept>(row: &Row<'_>) -> Result<Stored<T>, Error> {
     let sequence = row.get(0).unwrap_or_default();
-    let corrupt = |why: Unreadable| Error::Corrupt { what: format!("{} {sequence}", T::WHAT), why: why.to_string() };
+    let corrupt = |why: Unreadable| Error::Corrupt {
+        what: format!("{} {sequence}", T::WHAT),
+        why: why.to_string(),
+    };
     let value = T::decode(row).map_err(corrupt)?;
     let stored_at = row.get(1).map_err(|error| corrupt(error.into()))?;
-    Ok(Stored { sequence, stored_at: time(stored_at), value })
+    Ok(Stored {
+        sequence,
+        stored_at: time(stored_at),
+        value,
+    })
 }

@@ -1,8 +1,9 @@
 //! Leases. Who holds one lives in this process, so holding is a matter of memory; only the tokens are written down, for they grow
 //! beyond the process.
 
+use super::fault::Fault;
 use super::store::Store;
-use super::writer::{Fault, Work};
+use super::writer::Work;
 use async_trait::async_trait;
 use belfry_mesh::port::Error;
 use belfry_mesh::port::lease::{Held, Leases};
@@ -37,7 +38,10 @@ struct Hold {
 
 impl Table {
     pub(super) fn new(store: Arc<Store>) -> Self {
-        Self { store, leases: Mutex::default() }
+        Self {
+            store,
+            leases: Mutex::default(),
+        }
     }
 
     fn is_free(&self, key: &str) -> bool {
@@ -48,24 +52,40 @@ impl Table {
     /// Takes the lease if it is free still, and nobody with a later token had it in between.
     fn take(&self, key: &str, token: u64) -> Option<End> {
         let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-        if leases.get(key).is_some_and(|lease| !lease.has_ended() || lease.token > token) {
+        if leases
+            .get(key)
+            .is_some_and(|lease| !lease.has_ended() || lease.token > token)
+        {
             return None;
         }
         let end = End::default();
-        leases.insert(key.to_owned(), Lease { token, end: end.clone() });
+        leases.insert(
+            key.to_owned(),
+            Lease {
+                token,
+                end: end.clone(),
+            },
+        );
         Some(end)
     }
 }
 
 #[async_trait]
 impl Leases for Table {
-    async fn acquire(&self, key: &str, _holder: &str, ttl: Duration) -> Result<Option<Held>, Error> {
+    async fn acquire(&self, key: &str, holder: &str, ttl: Duration) -> Result<Option<Held>, Error> {
         if !self.is_free(key) {
             return Ok(None);
         }
         let token = self.store.writer.run(next_token).await?;
+        let Some(end) = self.take(key, token) else {
+            return Ok(None);
+        };
+        tracing::debug!(key, holder, token, "a lease was taken");
         let closed = self.store.closed.clone();
-        Ok(self.take(key, token).map(|end| Held { token, hold: Box::new(Hold { end, ttl, closed }) }))
+        Ok(Some(Held {
+            token,
+            hold: Box::new(Hold { end, ttl, closed }),
+        }))
     }
 }
 
@@ -107,12 +127,16 @@ impl belfry_mesh::port::lease::Hold for Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         let end = super::place::later(Instant::now(), self.ttl);
-        self.end.send_if_modified(|at| at.is_none() && at.replace(end).is_none());
+        self.end
+            .send_if_modified(|at| at.is_none() && at.replace(end).is_none());
     }
 }
 
 /// One counter for all keys: a token is larger than every earlier one of any key.
 fn next_token(work: &mut Work<'_>) -> Result<u64, Fault> {
     let sql = "UPDATE counters SET value = value + 1 WHERE name = 'lease_token' RETURNING value";
-    Ok(work.conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+    Ok(work
+        .conn
+        .prepare_cached(sql)?
+        .query_row([], |row| row.get(0))?)
 }

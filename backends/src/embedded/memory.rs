@@ -1,9 +1,9 @@
 //! What one process needs not write down, because nobody else could read it: who holds which delivery, and a copy of the state.
 //! The writer changes it after each commit, so that nothing is seen before it is stored.
 
-use super::place::{Place, Taken};
 use super::mirror::Mirror;
 use super::pattern;
+use super::place::{Place, Taken};
 use belfry_mesh::event::Address;
 use belfry_mesh::name::TriggerName;
 use belfry_mesh::port::log::{Sequence, Subscription};
@@ -39,7 +39,13 @@ pub(super) struct Places {
 impl Memory {
     pub(super) fn new(places: Places, mirror: Mirror, heads: [Sequence; 3]) -> Self {
         let [events, outcomes, dead_letters] = heads.map(|head| watch::channel(head).0);
-        Self { places: Mutex::new(places), mirror, events, outcomes, dead_letters }
+        Self {
+            places: Mutex::new(places),
+            mirror,
+            events,
+            outcomes,
+            dead_letters,
+        }
     }
 
     /// The places, for a moment. Nothing panics while it holds them, so a poisoned lock is as good as any.
@@ -67,7 +73,8 @@ impl Places {
     pub(super) fn unsubscribe(&mut self, id: PlaceId) {
         if let Some(place) = self.by_id.remove(&id) {
             self.by_trigger.remove(&place.subscription.trigger);
-            self.orphans.extend(place.unsettled().map(|sequence| (id, sequence)));
+            self.orphans
+                .extend(place.unsettled().map(|sequence| (id, sequence)));
             place.changed.notify_waiters();
         }
     }
@@ -75,10 +82,22 @@ impl Places {
     /// Who receives what has this address.
     pub(super) fn receivers(&self, address: &Address) -> Vec<PlaceId> {
         match address {
-            Address::Trigger(name) | Address::Tick(name) => self.by_trigger.get(name).copied().into_iter().collect(),
+            Address::Trigger(name) | Address::Tick(name) => {
+                self.by_trigger.get(name).copied().into_iter().collect()
+            }
             Address::Signal(kind) => {
-                let wants = |place: &Place| place.subscription.signals.iter().any(|p| pattern::matches(p, kind));
-                self.by_id.iter().filter(|(_, place)| wants(place)).map(|(&id, _)| id).collect()
+                let wants = |place: &Place| {
+                    place
+                        .subscription
+                        .signals
+                        .iter()
+                        .any(|p| pattern::matches(p, kind))
+                };
+                self.by_id
+                    .iter()
+                    .filter(|(_, place)| wants(place))
+                    .map(|(&id, _)| id)
+                    .collect()
             }
         }
     }

@@ -36,8 +36,19 @@ impl Mirror {
     pub(super) fn new(mut entries: HashMap<Bucket, HashMap<String, Entry>>) -> Self {
         let table = |bucket| {
             let entries = entries.remove(&bucket).unwrap_or_default();
-            let last = entries.values().map(|entry| entry.revision).max().unwrap_or(0);
-            (bucket, Mutex::new(Table { entries, last, changes: broadcast::Sender::new(LAG) }))
+            let last = entries
+                .values()
+                .map(|entry| entry.revision)
+                .max()
+                .unwrap_or(0);
+            (
+                bucket,
+                Mutex::new(Table {
+                    entries,
+                    last,
+                    changes: broadcast::Sender::new(LAG),
+                }),
+            )
         };
         Self(Arc::new(Bucket::ALL.map(table).into()))
     }
@@ -68,7 +79,11 @@ impl Mirror {
         let _ = table.changes.send(change);
     }
 
-    pub(super) fn watch(&self, bucket: Bucket, closed: CancellationToken) -> BoxStream<'static, Change> {
+    pub(super) fn watch(
+        &self,
+        bucket: Bucket,
+        closed: CancellationToken,
+    ) -> BoxStream<'static, Change> {
         let news = self.table(bucket).changes.subscribe();
         let mut watch = Watch {
             mirror: self.clone(),
@@ -87,7 +102,9 @@ impl Mirror {
     }
 
     fn table(&self, bucket: Bucket) -> MutexGuard<'_, Table> {
-        self.0[&bucket].lock().unwrap_or_else(PoisonError::into_inner)
+        self.0[&bucket]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -98,8 +115,13 @@ impl Watch {
         let table = self.mirror.table(self.bucket);
         self.news = table.changes.subscribe();
         let revision = table.last;
-        let gone = self.told.iter().filter(|key| !table.entries.contains_key(*key)).cloned();
-        self.shown_next.extend(gone.map(|key| Change::Deleted { key, revision }));
+        let gone = self
+            .told
+            .iter()
+            .filter(|key| !table.entries.contains_key(*key))
+            .cloned();
+        self.shown_next
+            .extend(gone.map(|key| Change::Deleted { key, revision }));
         let mut entries: Vec<_> = table.entries.values().cloned().collect();
         drop(table);
         entries.sort_by_key(|entry| entry.revision);
@@ -139,7 +161,12 @@ mod tests {
 
     fn put(key: &str, revision: Revision) -> Change {
         let (key, changed_at) = (key.to_owned(), Timestamp::UNIX_EPOCH);
-        Change::Put(Entry { key, value: revision.to_string().into(), revision, changed_at })
+        Change::Put(Entry {
+            key,
+            value: revision.to_string().into(),
+            revision,
+            changed_at,
+        })
     }
 
     fn seen(watch: &mut BoxStream<'static, Change>) -> Vec<Change> {
@@ -152,14 +179,34 @@ mod tests {
         mirror.apply(Bucket::Nodes, put("gone", 1));
         mirror.apply(Bucket::Nodes, put("still", 2));
         let mut watch = mirror.watch(Bucket::Nodes, CancellationToken::new());
-        assert_eq!(seen(&mut watch), [put("gone", 1), put("still", 2), Change::Current]);
-        mirror.apply(Bucket::Nodes, Change::Deleted { key: "gone".into(), revision: 3 });
+        assert_eq!(
+            seen(&mut watch),
+            [put("gone", 1), put("still", 2), Change::Current]
+        );
+        mirror.apply(
+            Bucket::Nodes,
+            Change::Deleted {
+                key: "gone".into(),
+                revision: 3,
+            },
+        );
         for revision in 4..4 + LAG as u64 {
             mirror.apply(Bucket::Nodes, put("busy", revision));
         }
         let revision = 3 + LAG as u64;
-        let gone = Change::Deleted { key: "gone".into(), revision };
-        assert_eq!(seen(&mut watch), [gone, put("still", 2), put("busy", revision), Change::Current]);
+        let gone = Change::Deleted {
+            key: "gone".into(),
+            revision,
+        };
+        assert_eq!(
+            seen(&mut watch),
+            [
+                gone,
+                put("still", 2),
+                put("busy", revision),
+                Change::Current
+            ]
+        );
         mirror.apply(Bucket::Nodes, put("busy", revision + 1));
         assert_eq!(seen(&mut watch), [put("busy", revision + 1)]);
     }

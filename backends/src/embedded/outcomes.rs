@@ -2,10 +2,11 @@
 
 use super::entries::{self, Kept, Unreadable};
 use super::events::{MAX_EVENT, OVERHEAD, decode, encode};
+use super::fault::Fault;
 use super::memory::Memory;
 use super::retention;
 use super::store::Store;
-use super::writer::{Fault, Work};
+use super::writer::Work;
 use async_trait::async_trait;
 use belfry_mesh::outcome::{DeadLetter, Outcome};
 use belfry_mesh::port::Error;
@@ -33,7 +34,10 @@ impl OutcomeLog for Outcomes {
     async fn record(&self, outcome: &Outcome) -> Result<Sequence, Error> {
         let (outcome, limit) = (outcome.clone(), self.0.retention.outcomes.bytes);
         let json = to_json(&outcome);
-        self.0.writer.run(move |work| record(work, &outcome, &json, limit)).await
+        self.0
+            .writer
+            .run(move |work| record(work, &outcome, &json, limit))
+            .await
     }
 
     async fn bury(&self, letter: &DeadLetter) -> Result<Sequence, Error> {
@@ -45,12 +49,19 @@ impl OutcomeLog for Outcomes {
             attributes: encode(&letter.event.attributes()),
             data: letter.event.data.clone(),
         };
-        let (what, size, limit) = (format!("dead letter `{}`", letter.event_id), letter.size(), MAX_EVENT * 2);
+        let (what, size, limit) = (
+            format!("dead letter `{}`", letter.event_id),
+            letter.size(),
+            MAX_EVENT * 2,
+        );
         if size > limit {
             return Err(Error::TooLarge { what, size, limit });
         }
         let limit = self.0.retention.dead_letters.bytes;
-        self.0.writer.run(move |work| bury(work, &letter, limit)).await
+        self.0
+            .writer
+            .run(move |work| bury(work, &letter, limit))
+            .await
     }
 
     async fn outcomes(&self, range: Range) -> Result<Entries<Outcome>, Error> {
@@ -62,6 +73,9 @@ impl OutcomeLog for Outcomes {
     }
 
     async fn discard(&self, sequence: Sequence) -> Result<bool, Error> {
+        if sequence > *self.0.memory.dead_letters.borrow() {
+            return Ok(false);
+        }
         self.0.writer.run(move |work| discard(work, sequence)).await
     }
 }
@@ -82,12 +96,16 @@ impl Kept for Outcome {
 
 impl Kept for DeadLetter {
     const WHAT: &'static str = "dead letter";
-    const SELECT: &'static str = "SELECT sequence, stored_at, size, outcome, subject, attributes, data
+    const SELECT: &'static str =
+        "SELECT sequence, stored_at, size, outcome, subject, attributes, data
         FROM dead_letters WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence";
 
     fn decode(row: &Row<'_>) -> Result<Self, Unreadable> {
         let outcome = serde_json::from_slice(row.get_ref(3)?.as_blob()?)?;
-        Ok(Self { event: decode(row, 4)?, outcome })
+        Ok(Self {
+            event: decode(row, 4)?,
+            outcome,
+        })
     }
 
     fn head(memory: &Memory) -> &watch::Sender<Sequence> {
@@ -102,10 +120,24 @@ impl Letter {
     }
 }
 
-fn record(work: &mut Work<'_>, outcome: &Outcome, json: &[u8], limit: u64) -> Result<Sequence, Fault> {
-    let key = (outcome.event_id.as_str(), outcome.trigger.as_str(), outcome.attempt, outcome.by.token);
+fn record(
+    work: &mut Work<'_>,
+    outcome: &Outcome,
+    json: &[u8],
+    limit: u64,
+) -> Result<Sequence, Fault> {
+    let key = (
+        outcome.event_id.as_str(),
+        outcome.trigger.as_str(),
+        outcome.attempt,
+        outcome.by.token,
+    );
     let sql = "SELECT sequence FROM outcomes WHERE event_id = ?1 AND trigger = ?2 AND attempt = ?3 AND token = ?4";
-    let known = work.conn.prepare_cached(sql)?.query_row(key, |row| row.get(0)).optional()?;
+    let known = work
+        .conn
+        .prepare_cached(sql)?
+        .query_row(key, |row| row.get(0))
+        .optional()?;
     if let Some(sequence) = known {
         return Ok(sequence);
     }
@@ -127,14 +159,21 @@ fn record(work: &mut Work<'_>, outcome: &Outcome, json: &[u8], limit: u64) -> Re
 fn bury(work: &mut Work<'_>, letter: &Letter, limit: u64) -> Result<Sequence, Fault> {
     let sql = "SELECT sequence FROM dead_letters WHERE event_id = ?1 AND trigger = ?2";
     let key = (&letter.event_id, &letter.trigger);
-    let known = work.conn.prepare_cached(sql)?.query_row(key, |row| row.get(0)).optional()?;
+    let known = work
+        .conn
+        .prepare_cached(sql)?
+        .query_row(key, |row| row.get(0))
+        .optional()?;
     if let Some(sequence) = known {
         return Ok(sequence);
     }
     let size = letter.size() as u64;
     if work.usage.dead_letters + size > limit {
         let why = format!("it may hold {limit} bytes; replay or discard some");
-        return Err(Fault::Refused(Error::Full { log: "the log of dead letters".into(), why }));
+        return Err(Fault::Refused(Error::Full {
+            log: "the log of dead letters".into(),
+            why,
+        }));
     }
     work.execute(
         "INSERT INTO dead_letters (event_id, trigger, stored_at, size, outcome, subject, attributes, data)
@@ -159,7 +198,9 @@ fn bury(work: &mut Work<'_>, letter: &Letter, limit: u64) -> Result<Sequence, Fa
 }
 
 fn discard(work: &mut Work<'_>, sequence: Sequence) -> Result<bool, Fault> {
-    let mut delete = work.conn.prepare_cached("DELETE FROM dead_letters WHERE sequence = ?1 RETURNING size")?;
+    let mut delete = work
+        .conn
+        .prepare_cached("DELETE FROM dead_letters WHERE sequence = ?1 RETURNING size")?;
     let size: Option<u64> = delete.query_row([sequence], |row| row.get(0)).optional()?;
     work.usage.dead_letters = work.usage.dead_letters.saturating_sub(size.unwrap_or(0));
     Ok(size.is_some())

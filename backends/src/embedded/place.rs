@@ -56,7 +56,14 @@ impl Place {
 
     /// An event that was tried in an earlier life and is due at `at`.
     pub(super) fn restore(&mut self, taken: Taken, at: Instant) {
-        self.tried.insert(taken.sequence, Tried { attempt: taken.attempt, held: false, at });
+        self.tried.insert(
+            taken.sequence,
+            Tried {
+                attempt: taken.attempt,
+                held: false,
+                at,
+            },
+        );
         self.due.insert((at, taken.sequence));
     }
 
@@ -73,9 +80,19 @@ impl Place {
                     None => break,
                 },
             };
-            let attempt = self.forget(sequence).map_or(0, |tried| tried.attempt).saturating_add(1);
+            let attempt = self
+                .forget(sequence)
+                .map_or(0, |tried| tried.attempt)
+                .saturating_add(1);
             let at = later(now, self.subscription.claim);
-            self.tried.insert(sequence, Tried { attempt, held: true, at });
+            self.tried.insert(
+                sequence,
+                Tried {
+                    attempt,
+                    held: true,
+                    at,
+                },
+            );
             self.held.insert((at, sequence));
             taken.push(Taken { sequence, attempt });
         }
@@ -88,7 +105,10 @@ impl Place {
         if self.held.len() >= self.subscription.max_in_flight as usize {
             return next(&self.held);
         }
-        [next(&self.held), next(&self.due)].into_iter().flatten().min()
+        [next(&self.held), next(&self.due)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Keeps a claim for another claim time. Answers whether the event is still this holder's.
@@ -98,7 +118,14 @@ impl Place {
         }
         self.forget(taken.sequence);
         let at = later(now, self.subscription.claim);
-        self.tried.insert(taken.sequence, Tried { attempt: taken.attempt, held: true, at });
+        self.tried.insert(
+            taken.sequence,
+            Tried {
+                attempt: taken.attempt,
+                held: true,
+                at,
+            },
+        );
         self.held.insert((at, taken.sequence));
         true
     }
@@ -130,7 +157,9 @@ impl Place {
     }
 
     fn is_last(&self, taken: Taken) -> bool {
-        self.tried.get(&taken.sequence).is_some_and(|tried| tried.attempt == taken.attempt)
+        self.tried
+            .get(&taken.sequence)
+            .is_some_and(|tried| tried.attempt == taken.attempt)
     }
 
     fn end_claims(&mut self, now: Instant) {
@@ -147,7 +176,11 @@ impl Place {
 
     fn forget(&mut self, sequence: Sequence) -> Option<Tried> {
         let tried = self.tried.remove(&sequence)?;
-        let queue = if tried.held { &mut self.held } else { &mut self.due };
+        let queue = if tried.held {
+            &mut self.held
+        } else {
+            &mut self.due
+        };
         queue.remove(&(tried.at, sequence));
         Some(tried)
     }
@@ -167,8 +200,12 @@ mod tests {
 
     fn place(events: u64) -> (Place, Instant) {
         let trigger = TriggerName::parse("a").unwrap();
-        let mut place =
-            Place::new(Subscription { trigger, signals: Vec::new(), claim: CLAIM, max_in_flight: 3 });
+        let mut place = Place::new(Subscription {
+            trigger,
+            signals: Vec::new(),
+            claim: CLAIM,
+            max_in_flight: 3,
+        });
         (1..=events).for_each(|sequence| place.arrive(sequence));
         (place, Instant::now())
     }
@@ -192,7 +229,10 @@ mod tests {
         assert_eq!(place.take(9, now).len(), 3);
         assert_eq!(place.take(9, now), []);
         assert_eq!(place.wakes_at(), Some(now + CLAIM));
-        assert_eq!(place.take(9, now + CLAIM), [taken(1, 2), taken(2, 2), taken(3, 2)]);
+        assert_eq!(
+            place.take(9, now + CLAIM),
+            [taken(1, 2), taken(2, 2), taken(3, 2)]
+        );
         place.settle(2);
         assert_eq!(place.take(9, now + CLAIM), [taken(4, 1)]);
         assert_eq!(place.backlog(), 4);
@@ -206,7 +246,11 @@ mod tests {
         let second = place.take(1, later)[0];
         assert!(!place.extend(first, later));
         place.postpone(first, later);
-        assert_eq!(place.take(1, later), [], "the second holder lost its claim to the first");
+        assert_eq!(
+            place.take(1, later),
+            [],
+            "the second holder lost its claim to the first"
+        );
         assert!(place.extend(second, later + CLAIM / 2));
         assert_eq!(place.take(1, later + CLAIM), []);
         place.settle(first.sequence);

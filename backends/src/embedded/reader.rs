@@ -1,7 +1,7 @@
 //! Reading: on connections of its own, beside the writer, which it never holds up.
 
+use super::fault::{closed, failure};
 use super::schema::Directory;
-use super::writer::{closed, failure};
 use belfry_mesh::port::Error;
 use rusqlite::Connection;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +20,12 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) fn new(directory: Directory, name: Arc<str>) -> Arc<Self> {
-        Arc::new(Self { directory, name, idle: Mutex::default(), free: Arc::new(Semaphore::new(CONNECTIONS)) })
+        Arc::new(Self {
+            directory,
+            name,
+            idle: Mutex::default(),
+            free: Arc::new(Semaphore::new(CONNECTIONS)),
+        })
     }
 
     /// Reads on a thread that may block.
@@ -28,11 +33,18 @@ impl Readers {
         self: &Arc<Self>,
         read: impl FnOnce(&Connection) -> Result<R, rusqlite::Error> + Send + 'static,
     ) -> Result<R, Error> {
-        let permit = self.free.clone().acquire_owned().await.map_err(|_| closed(&self.name))?;
+        let permit = self
+            .free
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|_| closed(&self.name))?;
         let readers = self.clone();
         let task = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            readers.read(read).map_err(|error| failure(&readers.name, &error))
+            readers
+                .read(read)
+                .map_err(|error| failure(&readers.name, &error))
         });
         task.await.unwrap_or_else(|_| Err(closed(&self.name)))
     }

@@ -1,7 +1,8 @@
 //! What is kept how long. An event is dropped only when nobody has it left to do.
 
 use super::events::settle;
-use super::writer::{Fault, Work};
+use super::fault::Fault;
+use super::writer::Work;
 use crate::config::Retention;
 use belfry_mesh::port::Error;
 use belfry_mesh::port::log::Sequence;
@@ -36,17 +37,33 @@ pub(super) fn keep_house(work: &mut Work<'_>, retention: &Retention) -> Result<b
 
 /// Drops the oldest events that nobody has left to do, until there is room for `size` bytes.
 pub(super) fn make_room_for_event(work: &mut Work<'_>, size: u64, limit: u64) -> Result<(), Fault> {
+    if size > limit {
+        let as_usize = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let (what, size, limit) = (
+            "one event for the whole log".into(),
+            as_usize(size),
+            as_usize(limit),
+        );
+        return Err(Fault::Refused(Error::TooLarge { what, size, limit }));
+    }
     while work.usage.events + size > limit {
-        if size > limit || drop_events(work, i64::MAX, SMALL_PIECE)? + settle_orphans(work, PIECE)? == 0 {
+        if drop_events(work, i64::MAX, SMALL_PIECE)? + settle_orphans(work, PIECE)? == 0 {
             let why = format!("it may hold {limit} bytes, and all it holds is still to be handled");
-            return Err(Fault::Refused(Error::Full { log: "the event log".into(), why }));
+            return Err(Fault::Refused(Error::Full {
+                log: "the event log".into(),
+                why,
+            }));
         }
     }
     Ok(())
 }
 
 /// Drops the oldest outcomes until there is room for `size` bytes.
-pub(super) fn make_room_for_outcome(work: &mut Work<'_>, size: u64, limit: u64) -> Result<(), Fault> {
+pub(super) fn make_room_for_outcome(
+    work: &mut Work<'_>,
+    size: u64,
+    limit: u64,
+) -> Result<(), Fault> {
     while work.usage.outcomes + size > limit && drop_outcomes(work, i64::MAX, SMALL_PIECE)? > 0 {}
     Ok(())
 }
@@ -103,17 +120,29 @@ fn drop_dead_letters(work: &mut Work<'_>, before_time: i64, piece: usize) -> Res
 }
 
 /// How many rows a deletion took that returns their sizes, and how many bytes.
-fn drop_oldest(work: &Work<'_>, sql: &str, params: impl rusqlite::Params) -> Result<(usize, u64), rusqlite::Error> {
+fn drop_oldest(
+    work: &Work<'_>,
+    sql: &str,
+    params: impl rusqlite::Params,
+) -> Result<(usize, u64), rusqlite::Error> {
     let mut delete = work.conn.prepare_cached(sql)?;
     let sizes = delete.query_map(params, |row| row.get::<_, u64>(0))?;
-    sizes.into_iter().try_fold((0, 0), |(count, bytes), size| Ok((count + 1, bytes + size?)))
+    sizes.into_iter().try_fold((0, 0), |(count, bytes), size| {
+        Ok((count + 1, bytes + size?))
+    })
 }
 
 /// Settles a piece of the deliveries of places that are no more; how many.
 fn settle_orphans(work: &mut Work<'_>, piece: usize) -> Result<usize, Fault> {
     let orphans: Vec<_> = {
         let places = work.memory.places();
-        places.orphans.iter().skip(work.orphans_settled).take(piece).copied().collect()
+        places
+            .orphans
+            .iter()
+            .skip(work.orphans_settled)
+            .take(piece)
+            .copied()
+            .collect()
     };
     for &(place, sequence) in &orphans {
         settle(work, place, sequence)?;

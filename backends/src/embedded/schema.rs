@@ -118,15 +118,22 @@ pub(super) struct Usage {
 impl Directory {
     /// Makes the directory if it is not there, and takes it for this process.
     pub(super) fn take(path: &Path) -> Result<(Self, Lock), Error> {
-        let refused =
-            |why: String| Error::Refused { what: format!("the data directory `{}`", path.display()), why };
+        let refused = |why: String| Error::Refused {
+            what: format!("the data directory `{}`", path.display()),
+            why,
+        };
         fs::create_dir_all(path).map_err(|error| refused(format!("it cannot be made: {error}")))?;
-        let file = File::options().create(true).truncate(false).write(true).open(path.join(LOCK));
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path.join(LOCK));
         let file = file.map_err(|error| refused(format!("it cannot be written to: {error}")))?;
         file.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => {
-                refused("another process uses it; stop that one, or give this one a directory of its own".into())
-            }
+            TryLockError::WouldBlock => refused(
+                "another process uses it; stop that one, or give this one a directory of its own"
+                    .into(),
+            ),
             TryLockError::Error(error) => refused(format!("it cannot be locked: {error}")),
         })?;
         Ok((Self(path.to_owned()), Lock(file)))
@@ -158,8 +165,10 @@ impl Directory {
 
     /// Makes the tables in a new file, and sees that an old one has them.
     pub(super) fn migrate(&self, conn: &Connection) -> Result<(), Error> {
-        let failure = |error| super::writer::failure(&self.name(), &error);
-        let version: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failure)?;
+        let failure = |error| super::fault::failure(&self.name(), &error);
+        let version: i64 = conn
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .map_err(failure)?;
         match version {
             VERSION => Ok(()),
             0 => {
@@ -168,7 +177,9 @@ impl Directory {
             }
             newer => Err(Error::Refused {
                 what: self.name(),
-                why: format!("it was written by another version of Belfry (tables {newer}, this one knows {VERSION})"),
+                why: format!(
+                    "it was written by another version of Belfry (tables {newer}, this one knows {VERSION})"
+                ),
             }),
         }
     }
@@ -177,7 +188,11 @@ impl Directory {
 impl Usage {
     pub(super) fn load(conn: &Connection) -> Result<Self, rusqlite::Error> {
         let count = |name: &str| {
-            conn.query_row("SELECT value FROM counters WHERE name = ?1", [name], |row| row.get(0))
+            conn.query_row(
+                "SELECT value FROM counters WHERE name = ?1",
+                [name],
+                |row| row.get(0),
+            )
         };
         Ok(Self {
             events: count("events")?,
@@ -187,14 +202,19 @@ impl Usage {
     }
 
     /// Writes down what differs from what is written down.
-    pub(super) fn store_changes(&self, conn: &Connection, stored: &Self) -> Result<(), rusqlite::Error> {
+    pub(super) fn store_changes(
+        &self,
+        conn: &Connection,
+        stored: &Self,
+    ) -> Result<(), rusqlite::Error> {
         for (name, now, before) in [
             ("events", self.events, stored.events),
             ("outcomes", self.outcomes, stored.outcomes),
             ("dead_letters", self.dead_letters, stored.dead_letters),
         ] {
             if now != before {
-                conn.prepare_cached("UPDATE counters SET value = ?2 WHERE name = ?1")?.execute((name, now))?;
+                conn.prepare_cached("UPDATE counters SET value = ?2 WHERE name = ?1")?
+                    .execute((name, now))?;
             }
         }
         Ok(())
@@ -204,24 +224,32 @@ impl Usage {
 /// The subscriptions and what they had not settled. What was held is due at once; `now` is in microseconds.
 pub(super) fn load_places(conn: &Connection, now: i64) -> Result<Places, rusqlite::Error> {
     let mut places = Places::default();
-    let mut statement = conn.prepare("SELECT id, trigger, signals, claim_us, max_in_flight FROM subscriptions")?;
+    let mut statement =
+        conn.prepare("SELECT id, trigger, signals, claim_us, max_in_flight FROM subscriptions")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let subscription = Subscription {
             trigger: TriggerName::parse(row.get_ref(1)?.as_str()?).map_err(|e| unreadable(1, e))?,
-            signals: serde_json::from_slice(row.get_ref(2)?.as_blob()?).map_err(|e| unreadable(2, e))?,
+            signals: serde_json::from_slice(row.get_ref(2)?.as_blob()?)
+                .map_err(|e| unreadable(2, e))?,
             claim: Duration::from_micros(row.get(3)?),
             max_in_flight: row.get(4)?,
         };
         places.subscribe(row.get(0)?, subscription);
     }
     let began = Instant::now();
-    let mut statement =
-        conn.prepare("SELECT subscription, sequence, attempt, due_at FROM deliveries ORDER BY sequence")?;
+    let mut statement = conn.prepare(
+        "SELECT subscription, sequence, attempt, due_at FROM deliveries ORDER BY sequence",
+    )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let wait = u64::try_from(row.get::<_, i64>(3)? - now).unwrap_or(0);
-        places.restore(row.get(0)?, row.get(1)?, row.get(2)?, later(began, Duration::from_micros(wait)));
+        places.restore(
+            row.get(0)?,
+            row.get(1)?,
+            row.get(2)?,
+            later(began, Duration::from_micros(wait)),
+        );
     }
     Ok(places)
 }
@@ -232,6 +260,9 @@ pub(super) fn head(conn: &Connection, table: &str) -> Result<Sequence, rusqlite:
     conn.query_row(sql, [table], |row| row.get(0))
 }
 
-fn unreadable(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+fn unreadable(
+    column: usize,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Blob, Box::new(error))
 }

@@ -1,8 +1,9 @@
 //! The state: every kept change on the disk, the current values in memory.
 
+use super::fault::Fault;
 use super::mirror::Mirror;
 use super::store::{Store, time};
-use super::writer::{Fault, Work};
+use super::writer::Work;
 use async_trait::async_trait;
 use belfry_mesh::port::Error;
 use belfry_mesh::port::state::{Bucket, Change, Entry, Revision, State};
@@ -27,18 +28,35 @@ enum Basis {
 }
 
 impl Buckets {
-    async fn set(&self, bucket: Bucket, key: &str, value: Bytes, basis: Basis) -> Result<Revision, Error> {
+    async fn set(
+        &self,
+        bucket: Bucket,
+        key: &str,
+        value: Bytes,
+        basis: Basis,
+    ) -> Result<Revision, Error> {
         if value.len() > MAX_VALUE {
             let what = format!("the value of {}/{key}", bucket.name());
-            return Err(Error::TooLarge { what, size: value.len(), limit: MAX_VALUE });
+            return Err(Error::TooLarge {
+                what,
+                size: value.len(),
+                limit: MAX_VALUE,
+            });
         }
         let key = key.to_owned();
-        let written = self.0.writer.run(move |work| write(work, bucket, &key, Some(&value), basis));
-        Ok(written.await?)
+        let written = self
+            .0
+            .writer
+            .run(move |work| write(work, bucket, &key, Some(&value), basis));
+        written.await
     }
 
     fn open(&self) -> Result<&Mirror, Error> {
-        if self.0.closed.is_cancelled() { Err(self.0.closed_error()) } else { Ok(&self.0.memory.mirror) }
+        if self.0.closed.is_cancelled() {
+            Err(self.0.closed_error())
+        } else {
+            Ok(&self.0.memory.mirror)
+        }
     }
 }
 
@@ -63,22 +81,37 @@ impl State for Buckets {
         value: Bytes,
         revision: Revision,
     ) -> Result<Revision, Error> {
-        self.set(bucket, key, value, Basis::Revision(revision)).await
+        self.set(bucket, key, value, Basis::Revision(revision))
+            .await
     }
 
     async fn put(&self, bucket: Bucket, key: &str, value: Bytes) -> Result<Revision, Error> {
         self.set(bucket, key, value, Basis::Anything).await
     }
 
-    async fn delete(&self, bucket: Bucket, key: &str, revision: Option<Revision>) -> Result<(), Error> {
-        let (key, basis) = (key.to_owned(), revision.map_or(Basis::Anything, Basis::Revision));
-        let written = self.0.writer.run(move |work| write(work, bucket, &key, None, basis));
+    async fn delete(
+        &self,
+        bucket: Bucket,
+        key: &str,
+        revision: Option<Revision>,
+    ) -> Result<(), Error> {
+        let (key, basis) = (
+            key.to_owned(),
+            revision.map_or(Basis::Anything, Basis::Revision),
+        );
+        let written = self
+            .0
+            .writer
+            .run(move |work| write(work, bucket, &key, None, basis));
         written.await.map(|_| ())
     }
 
     async fn history(&self, bucket: Bucket, key: &str) -> Result<Vec<Entry>, Error> {
         let key = key.to_owned();
-        self.0.readers.run(move |conn| history(conn, bucket, &key)).await
+        self.0
+            .readers
+            .run(move |conn| history(conn, bucket, &key))
+            .await
     }
 
     async fn watch(&self, bucket: Bucket) -> Result<BoxStream<'static, Change>, Error> {
@@ -115,7 +148,9 @@ fn write(
         Basis::Anything => true,
     };
     if !fits {
-        return Err(Fault::Refused(Error::Conflict { key: format!("{}/{key}", bucket.name()) }));
+        return Err(Fault::Refused(Error::Conflict {
+            key: format!("{}/{key}", bucket.name()),
+        }));
     }
     if value.is_none() && current.is_none() {
         return Ok(0);
@@ -128,7 +163,12 @@ fn write(
     prune(work, bucket, key, value.is_none())?;
     let (key, changed_at) = (key.to_owned(), time(work.now));
     let change = match value.cloned() {
-        Some(value) => Change::Put(Entry { key, value, revision, changed_at }),
+        Some(value) => Change::Put(Entry {
+            key,
+            value,
+            revision,
+            changed_at,
+        }),
         None => Change::Deleted { key, revision },
     };
     work.afterwards(move |memory| memory.mirror.apply(bucket, change));
@@ -137,7 +177,11 @@ fn write(
 
 /// Keeps as many changes of a key as its bucket says. A deletion that has nothing left to remember is not kept.
 fn prune(work: &Work<'_>, bucket: Bucket, key: &str, deleted: bool) -> Result<(), rusqlite::Error> {
-    let kept = if deleted && bucket.history() == 1 { 0 } else { bucket.history() };
+    let kept = if deleted && bucket.history() == 1 {
+        0
+    } else {
+        bucket.history()
+    };
     work.execute(
         "DELETE FROM state WHERE bucket = ?1 AND key = ?2 AND revision <= (SELECT revision FROM state
          WHERE bucket = ?1 AND key = ?2 ORDER BY revision DESC LIMIT 1 OFFSET ?3)",
@@ -147,11 +191,19 @@ fn prune(work: &Work<'_>, bucket: Bucket, key: &str, deleted: bool) -> Result<()
 }
 
 /// The revision of the key's value, if it has one.
-fn current(conn: &Connection, bucket: Bucket, key: &str) -> Result<Option<Revision>, rusqlite::Error> {
+fn current(
+    conn: &Connection,
+    bucket: Bucket,
+    key: &str,
+) -> Result<Option<Revision>, rusqlite::Error> {
     let sql = "SELECT revision, value IS NOT NULL FROM state WHERE bucket = ?1 AND key = ?2
         ORDER BY revision DESC LIMIT 1";
-    let last = conn.prepare_cached(sql)?.query_row((bucket.name(), key), |row| Ok((row.get(0)?, row.get(1)?)));
-    Ok(last.optional()?.and_then(|(revision, is_there)| if is_there { Some(revision) } else { None }))
+    let last = conn
+        .prepare_cached(sql)?
+        .query_row((bucket.name(), key), |row| Ok((row.get(0)?, row.get(1)?)));
+    Ok(last
+        .optional()?
+        .and_then(|(revision, is_there)| if is_there { Some(revision) } else { None }))
 }
 
 fn history(conn: &Connection, bucket: Bucket, key: &str) -> Result<Vec<Entry>, rusqlite::Error> {
@@ -164,5 +216,10 @@ fn history(conn: &Connection, bucket: Bucket, key: &str) -> Result<Vec<Entry>, r
 
 fn entry(row: &Row<'_>) -> Result<Entry, rusqlite::Error> {
     let value = Bytes::copy_from_slice(row.get_ref(1)?.as_blob()?);
-    Ok(Entry { key: row.get(0)?, value, revision: row.get(2)?, changed_at: time(row.get(3)?) })
+    Ok(Entry {
+        key: row.get(0)?,
+        value,
+        revision: row.get(2)?,
+        changed_at: time(row.get(3)?),
+    })
 }

@@ -26,11 +26,15 @@ pub(super) struct Store {
 impl Store {
     /// What a caller is told when it is closed.
     pub(super) fn closed_error(&self) -> Error {
-        super::writer::closed(&self.name)
+        super::fault::closed(&self.name)
     }
 }
 
 /// The time of a stored number of microseconds since 1970.
 pub(super) fn time(microseconds: i64) -> Timestamp {
-    Timestamp::from_microsecond(microseconds).unwrap_or(if microseconds < 0 { Timestamp::MIN } else { Timestamp::MAX })
+    Timestamp::from_microsecond(microseconds).unwrap_or(if microseconds < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
 }

@@ -1,10 +1,11 @@
 //! The one thread that writes. It takes everything that waits for it into one transaction, so that all of it shares one fsync
 //! (group commit), and answers each caller when that is done.
 
+use super::fault::{Fault, closed, failure, is_of_the_disk};
 use super::memory::Memory;
 use super::schema::Usage;
 use belfry_mesh::port::{Error, clock::Clock};
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -49,15 +50,6 @@ pub(super) struct Work<'a> {
     effects: Vec<Effect>,
 }
 
-/// Why a piece of work was not done.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// It was refused before it wrote anything; its neighbours in the transaction go on.
-    Refused(Error),
-    /// The storage failed: the whole transaction is rolled back.
-    Failed(rusqlite::Error),
-}
-
 /// What follows in memory from what was written. It happens after the commit, in order, and before anyone is answered.
 type Effect = Box<dyn FnOnce(&Memory) + Send>;
 
@@ -83,7 +75,9 @@ impl Writer {
     /// Starts the thread.
     pub(super) fn start(name: Arc<str>, thread: Thread) -> Result<(Self, JoinHandle<()>), Error> {
         let (queue, messages) = mpsc::channel();
-        let spawned = std::thread::Builder::new().name("belfry-writer".into()).spawn(move || thread.run(&messages));
+        let spawned = std::thread::Builder::new()
+            .name("belfry-writer".into())
+            .spawn(move || thread.run(&messages));
         let handle = spawned.map_err(|error| Error::Unavailable {
             what: name.to_string(),
             why: format!("its writer thread does not start: {error}"),
@@ -97,13 +91,24 @@ impl Writer {
         work: impl FnMut(&mut Work<'_>) -> Result<R, Fault> + Send + 'static,
     ) -> Result<R, Error> {
         let (reply, answer) = oneshot::channel();
-        self.send(Task { work, done: None, reply: Some(reply) });
+        self.send(Task {
+            work,
+            done: None,
+            reply: Some(reply),
+        });
         answer.await.unwrap_or_else(|_| Err(closed(&self.name)))
     }
 
     /// Leaves work that nobody waits for.
-    pub(super) fn post(&self, work: impl FnMut(&mut Work<'_>) -> Result<(), Fault> + Send + 'static) {
-        self.send(Task { work, done: None, reply: None });
+    pub(super) fn post(
+        &self,
+        work: impl FnMut(&mut Work<'_>) -> Result<(), Fault> + Send + 'static,
+    ) {
+        self.send(Task {
+            work,
+            done: None,
+            reply: None,
+        });
     }
 
     /// Asks the thread to end when it has done what was left before.
@@ -127,7 +132,14 @@ impl Thread {
         clock: Arc<dyn Clock>,
         housekeeping: Housekeeping,
     ) -> Self {
-        Self { conn, usage, memory, clock, housekeeping, name }
+        Self {
+            conn,
+            usage,
+            memory,
+            clock,
+            housekeeping,
+            name,
+        }
     }
 
     fn run(mut self, messages: &mpsc::Receiver<Message>) {
@@ -151,12 +163,15 @@ impl Thread {
         if batch.is_empty() {
             return;
         }
-        let outcome = self.transact(|work| batch.iter_mut().try_for_each(|job| Ok(job.work(work)?)));
+        let outcome =
+            self.transact(|work| batch.iter_mut().try_for_each(|job| Ok(job.work(work)?)));
         match outcome {
             Ok(()) => batch.into_iter().for_each(|job| job.answer(Ok(()))),
             Err(error) if batch.len() == 1 || is_of_the_disk(&error) => {
                 let error = failure(&self.name, &error);
-                batch.into_iter().for_each(|job| job.answer(Err(error.clone())));
+                batch
+                    .into_iter()
+                    .for_each(|job| job.answer(Err(error.clone())));
             }
             Err(_) => batch.into_iter().for_each(|job| self.commit(vec![job])),
         }
@@ -188,7 +203,10 @@ impl Thread {
             orphans_settled: 0,
             effects: Vec::new(),
         };
-        let begun = self.conn.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([]));
+        let begun = self
+            .conn
+            .prepare_cached("BEGIN IMMEDIATE")
+            .and_then(|mut begin| begin.execute([]));
         let worked = begun.and_then(|_| match run(&mut work) {
             Ok(()) | Err(Fault::Refused(_)) => work.usage.store_changes(&self.conn, &self.usage),
             Err(Fault::Failed(error)) => Err(error),
@@ -217,7 +235,11 @@ impl Work<'_> {
     }
 
     /// Runs one statement; how many rows it changed.
-    pub(super) fn execute(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize, rusqlite::Error> {
+    pub(super) fn execute(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+    ) -> Result<usize, rusqlite::Error> {
         self.conn.prepare_cached(sql)?.execute(params)
     }
 }
@@ -248,12 +270,6 @@ where
     }
 }
 
-impl From<rusqlite::Error> for Fault {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
 /// What waits now, or comes until `until`; and whether more may come after it.
 fn gather(messages: &mpsc::Receiver<Message>, until: Instant) -> (Vec<Box<dyn Job>>, bool) {
     let mut batch = Vec::new();
@@ -268,37 +284,14 @@ fn gather(messages: &mpsc::Receiver<Message>, until: Instant) -> (Vec<Box<dyn Jo
             Message::Do(job) => batch.push(job),
             Message::Close => return (batch, false),
         }
-        next = if batch.len() < BATCH { messages.try_recv().ok() } else { None };
+        next = if batch.len() < BATCH {
+            messages.try_recv().ok()
+        } else {
+            None
+        };
     }
     (batch, true)
 }
 
-/// Whether it has to do with the disk and not with what was asked, so that everything else fails like it.
-fn is_of_the_disk(error: &rusqlite::Error) -> bool {
-    use ErrorCode::{CannotOpen, DatabaseBusy, DatabaseCorrupt, DiskFull, OutOfMemory, ReadOnly, SystemIoFailure};
-    let of_the_disk = |code| {
-        matches!(
-            code,
-            CannotOpen | DatabaseBusy | DatabaseCorrupt | DiskFull | OutOfMemory | ReadOnly | SystemIoFailure
-        )
-    };
-    error.sqlite_error_code().is_some_and(of_the_disk)
-}
-
-/// What a caller is told of an error of the storage called `name`.
-pub(super) fn failure(name: &str, error: &rusqlite::Error) -> Error {
-    let (what, why) = (name.to_owned(), error.to_string());
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => {
-            Error::Unavailable { what, why: "no space is left on its disk; make some, and it goes on by itself".into() }
-        }
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Error::Corrupt { what, why },
-        Some(code) if is_of_the_disk(error) || code == ErrorCode::DatabaseLocked => Error::Unavailable { what, why },
-        _ => Error::Refused { what, why },
-    }
-}
-
-/// What a caller is told when there is no storage any more.
-pub(super) fn closed(name: &str) -> Error {
-    Error::Unavailable { what: name.to_owned(), why: "it was closed".into() }
-}
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,74 @@
-//! Addresses of servers, as they may be shown.
+//! Addresses of servers, and what stands in them beside.
 
-use async_nats::ServerAddr;
+use crate::config::without_credentials;
+use async_nats::{ConnectOptions, ServerAddr};
 use belfry_mesh::port::Error;
 use secrecy::{ExposeSecret, SecretString};
 
-/// The servers that a configured address names, and the address as errors and logs may show it.
-pub(super) fn parse(url: &SecretString) -> Result<(Vec<ServerAddr>, String), Error> {
-    let shown = crate::config::without_credentials(url.expose_secret());
-    let servers = url.expose_secret().split(',').map(|one| one.trim().parse()).collect::<Result<_, _>>();
-    match servers {
-        Ok(servers) => Ok((servers, format!("NATS at {shown}"))),
-        Err(error) => Err(Error::Refused {
-            what: format!("the NATS address {shown}"),
-            why: format!("it is not one ({error}): write nats://[user:password@]host[:port], several parted by commas"),
-        }),
+/// What a configured address says.
+pub(super) struct Address {
+    pub(super) servers: Vec<ServerAddr>,
+    /// The address as errors and logs may show it.
+    pub(super) shown: String,
+}
+
+impl Address {
+    pub(super) fn parse(url: &SecretString) -> Result<Self, Error> {
+        let shown = without_credentials(url.expose_secret());
+        let servers = url.expose_secret().split(',').map(|one| one.trim().parse()).collect::<Result<_, _>>();
+        match servers {
+            Ok(servers) => Ok(Self { servers, shown: format!("NATS at {shown}") }),
+            Err(error) => Err(Error::Refused {
+                what: format!("the NATS address {shown}"),
+                why: format!("it is not one ({error}): write nats://[user:password@]host[:port], several parted by commas"),
+            }),
+        }
+    }
+
+    /// The options with the credentials of the first server that has any: a user and a password, or a token alone.
+    pub(super) fn authenticate(&self, options: ConnectOptions) -> ConnectOptions {
+        match self.servers.iter().find_map(|server| Some((decode(server.username()?), server.password().map(decode)))) {
+            Some((user, Some(password))) => options.user_and_password(user, password),
+            Some((token, None)) => options.token(token),
+            None => options,
+        }
+    }
+}
+
+/// Undoes the percent encoding (RFC 3986, section 2.1).
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let hex = tail.first_chunk::<2>().filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_may_have_any_character() {
+        for (text, decoded) in [("p%40ss%2Fword", "p@ss/word"), ("100%", "100%"), ("%zz", "%zz"), ("%C3%A4", "ä"), ("", "")] {
+            assert_eq!(decode(text), decoded);
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_without_its_password() {
+        let error = Address::parse(&"nats://u:s3cret@host:port".into()).err().unwrap().to_string();
+        assert!(error.contains("nats://host:port") && !error.contains("s3cret"), "{error}");
     }
 }

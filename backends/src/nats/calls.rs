@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use belfry_mesh::port::Error;
 use belfry_mesh::port::calls::{Calls, Handler, Serving};
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{StreamExt, future};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -62,14 +62,16 @@ impl Calls for Core {
         let guard = ended.clone().drop_guard();
         let link = self.link.clone();
         self.link.tracker().spawn(async move {
-            loop {
-                let request = tokio::select! {
-                    () = ended.cancelled() => return,
-                    request = requests.next() => request,
-                };
-                let Some(request) = request else { return };
+            let answer = |request| {
                 let (link, handler) = (link.clone(), handler.clone());
                 link.clone().tracker().spawn(async move { answer(&link, &handler, request).await });
+            };
+            while let Some(Some(request)) = ended.run_until_cancelled(requests.next()).await {
+                answer(request);
+            }
+            // What the server had sent before it heard of the end is answered too.
+            if requests.drain().await.is_ok() {
+                requests.for_each(|request| future::ready(answer(request))).await;
             }
         });
         Ok(Serving::new(guard))

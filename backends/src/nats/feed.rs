@@ -11,12 +11,16 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::{Instant, timeout};
 
 /// How many messages are asked for at once.
 const BATCH: usize = 64;
 
 /// How long the server keeps a consumer that nobody pulls.
 const IDLE: Duration = Duration::from_secs(60);
+
+/// How long nothing comes of a snapshot before it is looked into.
+const STANDSTILL: Duration = Duration::from_millis(50);
 
 /// What to read.
 #[derive(Debug, Clone)]
@@ -55,8 +59,6 @@ struct Transient {
 
 /// What there is to read next.
 pub(super) enum Next {
-    /// The reading begins anew: what is read by its sequence after what was read, what is the latest with all of it.
-    Begun,
     /// An entry.
     Entry(Box<Entry>),
     /// All that is to be read was.
@@ -93,9 +95,43 @@ impl Feed {
         Ok(feed)
     }
 
-    /// How many of those that were there at the beginning are still to come; a large number while the consumer is lost.
-    pub(super) fn rest(&self) -> u64 {
-        self.rest
+    /// All that was there at the beginning, or came since instead of it.
+    ///
+    /// It is read at once: of the latest of each subject the server makes a list, and for each of the list that is replaced before
+    /// it is read, the consumer stands still until something wakes it.
+    pub(super) async fn snapshot(&mut self) -> Result<Vec<Entry>, Error> {
+        let mut snapshot = Vec::new();
+        let mut patience = Instant::now() + self.link.deadline();
+        while self.rest > 0 {
+            let gone = || self.link.unavailable("the reading was ended by the server");
+            let consumer = self.consumer.as_mut().ok_or_else(gone)?;
+            if !consumer.pull.is_waiting() {
+                consumer.pull.request(BATCH, Wait::All).await?;
+            }
+            match timeout(STANDSTILL, consumer.pull.next()).await {
+                Ok(News::Message(message)) => {
+                    snapshot.extend(self.take(message));
+                    patience = Instant::now() + self.link.deadline();
+                }
+                Ok(News::Ended | News::Crowded) => {}
+                Ok(News::Deleted) => return Err(gone()),
+                Ok(News::Forgotten(why) | News::Refused(why)) => return Err(self.link.unavailable(why)),
+                Err(_) if Instant::now() > patience => return Err(self.link.unavailable("the reading stands still")),
+                Err(_) => {
+                    let pending = consumer.pending().await?;
+                    if pending == 0 {
+                        break;
+                    }
+                    if pending < self.rest {
+                        patience = Instant::now() + self.link.deadline();
+                    }
+                    self.rest = pending;
+                    // A request is what wakes it.
+                    consumer.pull.request(BATCH, Wait::All).await?;
+                }
+            }
+        }
+        Ok(snapshot)
     }
 
     /// The next entry.
@@ -105,10 +141,10 @@ impl Feed {
                 return Next::End;
             }
             let Some(consumer) = &mut self.consumer else {
-                return match self.begin().await {
-                    Ok(()) => Next::Begun,
-                    Err(error) => Next::Lost(error),
-                };
+                match self.begin().await {
+                    Ok(()) => continue,
+                    Err(error) => return Next::Lost(error),
+                }
             };
             if !consumer.pull.is_waiting()
                 && let Some(message) = consumer.pull.ready()
@@ -123,8 +159,7 @@ impl Feed {
             {
                 return self.lost(error);
             }
-            let n = consumer.pull.next().await; if !matches!(n, News::Message(_)) { eprintln!("NEWS {n:?}"); }
-            match n {
+            match consumer.pull.next().await {
                 News::Message(message) => {
                     if let Some(entry) = self.take(message) {
                         return Next::Entry(Box::new(entry));
@@ -156,7 +191,6 @@ impl Feed {
             loop {
                 match feed.next().await {
                     Next::Entry(entry) => return Some((decode(*entry), (Some(feed), decode))),
-                    Next::Begun => {}
                     Next::End => return None,
                     Next::Lost(error) if live => {
                         tracing::debug!(%error, "reading goes on when the bus is back");
@@ -180,13 +214,11 @@ impl Feed {
 
     fn lost(&mut self, error: Error) -> Next {
         self.consumer = None;
-        self.rest = u64::MAX;
         Next::Lost(error)
     }
 
     fn take(&mut self, message: async_nats::Message) -> Option<Entry> {
         let place = Place::parse(message.reply.as_ref()?)?;
-        eprintln!("GOT {} {} pending {} rest {}", message.subject, place.sequence, place.pending, self.rest);
         self.read = place.sequence;
         // What was there may have been deleted meanwhile, so the count alone would wait for ever.
         self.rest = if place.pending == 0 { 0 } else { self.rest.saturating_sub(1) };
@@ -194,12 +226,15 @@ impl Feed {
     }
 }
 
+/// What the server says of a consumer.
+#[derive(Deserialize)]
+struct Info {
+    num_pending: u64,
+}
+
 impl Transient {
+    /// Makes a consumer; how many messages wait for it.
     async fn create(link: &Arc<Link>, source: &Source, read: Sequence) -> Result<(Self, u64), Error> {
-        #[derive(Deserialize)]
-        struct Created {
-            num_pending: u64,
-        }
         let inbox = link.client().new_inbox();
         let name = format!("belfry-reader-{}", inbox.rsplit('.').next().unwrap_or_default());
         let mut config = json!({
@@ -223,9 +258,15 @@ impl Transient {
         let stream = source.stream.clone();
         let pull = Pull::open(link.clone(), &stream, &name).await?;
         let request = json!({ "stream_name": stream, "config": config });
-        let created: Result<Created, Refusal> = link.api(&format!("CONSUMER.CREATE.{stream}.{name}"), &request).await;
-        let created = created.map_err(|refusal| link.explain(refusal, &stream))?;
-        Ok((Self { link: link.clone(), stream, name, pull }, created.num_pending))
+        let created: Result<Info, Refusal> = link.api(&format!("CONSUMER.CREATE.{stream}.{name}"), &request).await;
+        let Info { num_pending } = created.map_err(|refusal| link.explain(refusal, &stream))?;
+        Ok((Self { link: link.clone(), stream, name, pull }, num_pending))
+    }
+
+    /// How many messages wait for it.
+    async fn pending(&self) -> Result<u64, Error> {
+        let info: Result<Info, Refusal> = self.link.api(&format!("CONSUMER.INFO.{}.{}", self.stream, self.name), &json!({})).await;
+        info.map(|info| info.num_pending).map_err(|refusal| self.link.explain(refusal, &self.stream))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The one connection of this process to the bus, and how what goes wrong on it is told.
 
-use super::address;
+use super::address::Address;
 use async_nats::jetstream::{Error as ApiError, ErrorCode};
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::response::Response;
@@ -23,7 +23,7 @@ const OLDEST: (i64, i64) = (2, 11);
 const PING: Duration = Duration::from_secs(5);
 
 /// The longest wait between two attempts to connect. There is no last attempt.
-const RECONNECT: Duration = Duration::from_secs(1);
+const RECONNECT: Duration = Duration::from_millis(250);
 
 /// How many messages may wait for the connection: so many at most are held in memory while the server is silent.
 const QUEUE: usize = 256;
@@ -59,9 +59,9 @@ pub(super) enum Refusal {
 impl Link {
     /// Connects, once: an address that is wrong must not be tried for ever. From then on the connection comes back by itself.
     pub(super) async fn connect(url: &SecretString, deadline: Duration, tracker: TaskTracker) -> Result<Self, Error> {
-        let (servers, address) = address::parse(url)?;
+        let address = Address::parse(url)?;
         let (sender, mut news) = watch::channel(News::default());
-        let shown = address.clone();
+        let shown = address.shown.clone();
         let options = ConnectOptions::new()
             .name("belfry")
             .connection_timeout(deadline)
@@ -73,6 +73,8 @@ impl Link {
                 note(&sender, event, &shown);
                 async {}
             });
+        let options = address.authenticate(options);
+        let Address { servers, shown: address } = address;
         let client = connect(options, servers, &address, deadline).await?;
         // The news of the first connection is not to be taken for that of a second.
         let _ = timeout(deadline, news.wait_for(|news| news.up)).await;
@@ -256,7 +258,7 @@ async fn connect(
     }
 }
 
-/// At once, then after 10 ms, and twice as long each time up to a second.
+/// At once, then after 10 ms, and twice as long each time up to a quarter of a second.
 fn backoff(attempts: usize) -> Duration {
     match attempts {
         0 | 1 => Duration::ZERO,

@@ -10,6 +10,7 @@ use belfry_mesh::port::state::{Bucket, Change, Entry, Revision, State};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,15 +54,16 @@ impl State for Buckets {
     }
 
     async fn list(&self, bucket: Bucket) -> Result<Vec<Entry>, Error> {
-        let mut watch = Watch::begin(self.link.clone(), bucket).await?;
-        let mut list = Vec::new();
-        loop {
-            match watch.next().await? {
-                Change::Put(entry) => list.push(entry),
-                Change::Deleted { key, .. } => list.retain(|entry| entry.key != key),
-                Change::Current => return Ok(list),
+        let watch = Watch::begin(&self.link, bucket).await?;
+        let mut list: HashMap<String, Entry> = HashMap::new();
+        for message in watch.snapshot {
+            match change(bucket, message) {
+                Some(Change::Put(entry)) => drop(list.insert(entry.key.clone(), entry)),
+                Some(Change::Deleted { key, .. }) => drop(list.remove(&key)),
+                Some(Change::Current) | None => {}
             }
         }
+        Ok(list.into_values().collect())
     }
 
     async fn create(&self, bucket: Bucket, key: &str, value: Bytes) -> Result<Revision, Error> {
@@ -99,8 +101,6 @@ impl State for Buckets {
         loop {
             match feed.next().await {
                 Next::Entry(message) => history.extend(value(bucket, *message)),
-                // What was read stays read.
-                Next::Begun => {}
                 Next::End => return Ok(history),
                 Next::Lost(error) => return Err(error),
             }
@@ -108,17 +108,20 @@ impl State for Buckets {
     }
 
     async fn watch(&self, bucket: Bucket) -> Result<BoxStream<'static, Change>, Error> {
-        let watch = Watch::begin(self.link.clone(), bucket).await?;
-        Ok(stream::unfold(watch, |mut watch| async move {
+        let watch = Watch::begin(&self.link, bucket).await?;
+        let state = (self.link.clone(), watch);
+        Ok(stream::unfold(state, move |(link, mut watch)| async move {
             let mut pause = Duration::from_millis(20);
             loop {
                 match watch.next().await {
-                    Ok(change) => return Some((change, watch)),
-                    Err(error) => {
-                        tracing::debug!(bucket = watch.bucket.name(), %error, "the watch begins anew");
-                        tokio::time::sleep(pause).await;
-                        pause = (pause * 2).min(MAX_PAUSE);
-                    }
+                    Ok(change) => return Some((change, (link, watch))),
+                    Err(error) => tracing::debug!(bucket = bucket.name(), %error, "the watch begins anew"),
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(MAX_PAUSE);
+                match Watch::begin(&link, bucket).await {
+                    Ok(anew) => watch = anew,
+                    Err(error) => tracing::debug!(bucket = bucket.name(), %error, "the watch cannot begin yet"),
                 }
             }
         })
@@ -129,34 +132,45 @@ impl State for Buckets {
 /// A watch of a bucket.
 struct Watch {
     bucket: Bucket,
-    feed: Feed,
+    /// What was there at the beginning and was not told yet.
+    snapshot: VecDeque<Message>,
     is_current: bool,
+    /// None once it is lost.
+    feed: Option<Feed>,
 }
 
 impl Watch {
-    async fn begin(link: Arc<Link>, bucket: Bucket) -> Result<Self, Error> {
+    async fn begin(link: &Arc<Link>, bucket: Bucket) -> Result<Self, Error> {
         let source = Source::latest(&kv::stream(bucket.name()), &kv::subject(bucket.name(), ">"));
-        Ok(Self { bucket, feed: Feed::open(link, source).await?, is_current: false })
+        let mut feed = Feed::open(link.clone(), source).await?;
+        let snapshot = feed.snapshot().await?.into();
+        Ok(Self { bucket, snapshot, is_current: false, feed: Some(feed) })
     }
 
-    /// The next change. After an error the feed begins anew, with what is there by then.
     async fn next(&mut self) -> Result<Change, Error> {
-        loop {
-            if !self.is_current && self.feed.rest() == 0 {
-                self.is_current = true;
-                return Ok(Change::Current);
-            }
-            let message = match self.feed.next().await {
-                Next::Entry(message) => message,
-                Next::Begun => {
-                    self.is_current = false;
-                    continue;
-                }
-                Next::End => return Err(Error::NotFound(format!("bucket {}", self.bucket.name()))),
-                Next::Lost(error) => return Err(error),
-            };
-            if let Some(change) = change(self.bucket, *message) {
+        while let Some(message) = self.snapshot.pop_front() {
+            if let Some(change) = change(self.bucket, message) {
                 return Ok(change);
+            }
+        }
+        if !self.is_current {
+            self.is_current = true;
+            return Ok(Change::Current);
+        }
+        let lost = || Error::NotFound(format!("the watch of {}", self.bucket.name()));
+        let feed = self.feed.as_mut().ok_or_else(lost)?;
+        loop {
+            match feed.next().await {
+                Next::Entry(message) => {
+                    if let Some(change) = change(self.bucket, *message) {
+                        return Ok(change);
+                    }
+                }
+                Next::End => return Err(lost()),
+                Next::Lost(error) => {
+                    self.feed = None;
+                    return Err(error);
+                }
             }
         }
     }

@@ -15,37 +15,78 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn a_request_is_answered_byte_for_byte<F: Fixture>() {
     let (_fixture, ports) = open::<F>().await;
-    let _serving = ports.calls.serve("belfry.cmd.echo", handler(|payload| async { payload })).await.unwrap();
+    let _serving = ports
+        .calls
+        .serve("belfry.cmd.echo", handler(|payload| async { payload }))
+        .await
+        .unwrap();
     for payload in [Bytes::new(), (0..=255_u8).collect()] {
-        assert_eq!(ports.calls.request("belfry.cmd.echo", payload.clone(), DEADLINE).await.unwrap(), payload);
+        assert_eq!(
+            ports
+                .calls
+                .request("belfry.cmd.echo", payload.clone(), DEADLINE)
+                .await
+                .unwrap(),
+            payload
+        );
     }
 }
 
 pub(crate) async fn a_request_that_nobody_serves_fails_at_once<F: Fixture>() {
     let (_fixture, ports) = open::<F>().await;
     let asked = Instant::now();
-    let error = ports.calls.request("belfry.cmd.nobody", Bytes::new(), DEADLINE).await.unwrap_err();
+    let error = ports
+        .calls
+        .request("belfry.cmd.nobody", Bytes::new(), DEADLINE)
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::NotFound(_)), "{error}");
-    assert!(asked.elapsed() < DEADLINE / 2, "it took {:?}", asked.elapsed());
+    assert!(
+        asked.elapsed() < DEADLINE / 2,
+        "it took {:?}",
+        asked.elapsed()
+    );
 }
 
 pub(crate) async fn a_request_that_is_not_answered_fails_at_its_deadline<F: Fixture>() {
     let (_fixture, ports) = open::<F>().await;
-    let _serving = ports.calls.serve("belfry.cmd.mute", handler(|_| future::pending())).await.unwrap();
+    let _serving = ports
+        .calls
+        .serve("belfry.cmd.mute", handler(|_| future::pending()))
+        .await
+        .unwrap();
     let (deadline, asked) = (Duration::from_millis(300), Instant::now());
-    let error = ports.calls.request("belfry.cmd.mute", Bytes::new(), deadline).await.unwrap_err();
-    assert!(matches!(error, Error::Deadline { after, .. } if after == deadline), "{error}");
+    let error = ports
+        .calls
+        .request("belfry.cmd.mute", Bytes::new(), deadline)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, Error::Deadline { after, .. } if after == deadline),
+        "{error}"
+    );
     assert!(asked.elapsed() >= deadline);
 }
 
 pub(crate) async fn who_stops_serving_is_asked_no_more<F: Fixture>() {
     let (_fixture, ports) = open::<F>().await;
-    let serving = ports.calls.serve("belfry.cmd.echo", handler(|payload| async { payload })).await.unwrap();
-    ports.calls.request("belfry.cmd.echo", Bytes::new(), DEADLINE).await.unwrap();
+    let serving = ports
+        .calls
+        .serve("belfry.cmd.echo", handler(|payload| async { payload }))
+        .await
+        .unwrap();
+    ports
+        .calls
+        .request("belfry.cmd.echo", Bytes::new(), DEADLINE)
+        .await
+        .unwrap();
     drop(serving);
     let gone = async {
         while !matches!(
-            ports.calls.request("belfry.cmd.echo", Bytes::new(), DEADLINE).await,
+            ports
+                .calls
+                .request("belfry.cmd.echo", Bytes::new(), DEADLINE)
+                .await,
             Err(Error::NotFound(_))
         ) {}
     };
@@ -64,7 +105,11 @@ pub(crate) async fn requests_are_answered_side_by_side<F: Fixture>() {
         }
     });
     let _serving = ports.calls.serve("belfry.cmd.meet", meet).await.unwrap();
-    let requests = (0..8_u8).map(|i| ports.calls.request("belfry.cmd.meet", Bytes::from(vec![i]), DEADLINE));
+    let requests = (0..8_u8).map(|i| {
+        ports
+            .calls
+            .request("belfry.cmd.meet", Bytes::from(vec![i]), DEADLINE)
+    });
     for (i, answer) in (0_u8..).zip(future::join_all(requests).await) {
         assert_eq!(answer.unwrap(), [i][..]);
     }
@@ -80,14 +125,26 @@ pub(crate) async fn of_several_who_serve_each_request_reaches_one<F: Fixture>() 
             async { payload }
         })
     };
-    let _one = ports.calls.serve("belfry.cmd.count", count.clone()).await.unwrap();
+    let _one = ports
+        .calls
+        .serve("belfry.cmd.count", count.clone())
+        .await
+        .unwrap();
     let two = ports.calls.serve("belfry.cmd.count", count).await.unwrap();
     for _ in 0..20 {
-        ports.calls.request("belfry.cmd.count", Bytes::new(), DEADLINE).await.unwrap();
+        ports
+            .calls
+            .request("belfry.cmd.count", Bytes::new(), DEADLINE)
+            .await
+            .unwrap();
     }
     assert_eq!(served.load(Ordering::SeqCst), 20);
     drop(two);
-    ports.calls.request("belfry.cmd.count", Bytes::new(), DEADLINE).await.unwrap();
+    ports
+        .calls
+        .request("belfry.cmd.count", Bytes::new(), DEADLINE)
+        .await
+        .unwrap();
 }
 
 pub(crate) async fn a_caller_who_hangs_up_interrupts_no_handler<F: Fixture>() {
@@ -105,7 +162,11 @@ pub(crate) async fn a_caller_who_hangs_up_interrupts_no_handler<F: Fixture>() {
         })
     };
     let _serving = ports.calls.serve("belfry.cmd.slow", slow).await.unwrap();
-    let request = Box::pin(ports.calls.request("belfry.cmd.slow", Bytes::new(), DEADLINE));
+    let request = Box::pin(
+        ports
+            .calls
+            .request("belfry.cmd.slow", Bytes::new(), DEADLINE),
+    );
     let heard = Box::pin(go.wait());
     let future::Either::Right((_, request)) = future::select(request, heard).await else {
         panic!("it was answered before its handler was done")

@@ -32,9 +32,18 @@ impl Fixture for Embedded {
     async fn open(limits: Limits) -> Self {
         let directory = TempDir::new().unwrap();
         let mut retention = Retention::default();
-        (retention.events.bytes, retention.dead_letters.bytes) = (limits.events, limits.dead_letters);
-        let config = Config { data: directory.path().to_owned(), retention, ..Config::default() };
-        let mut fixture = Self { directory, config, open: None };
+        (retention.events.bytes, retention.dead_letters.bytes) =
+            (limits.events, limits.dead_letters);
+        let config = Config {
+            data: directory.path().to_owned(),
+            retention,
+            ..Config::default()
+        };
+        let mut fixture = Self {
+            directory,
+            config,
+            open: None,
+        };
         fixture.start().await;
         fixture
     }
@@ -53,8 +62,14 @@ impl Fixture for Embedded {
     async fn start(&mut self) {
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let clock = Arc::new(clock::System);
-        let ports = belfry_backends::open(&self.config, clock, &tasks, &shutdown).await.unwrap();
-        self.open = Some(Open { ports, tasks, shutdown });
+        let ports = belfry_backends::open(&self.config, clock, &tasks, &shutdown)
+            .await
+            .unwrap();
+        self.open = Some(Open {
+            ports,
+            tasks,
+            shutdown,
+        });
     }
 
     async fn store_nonsense(&mut self, trigger: &TriggerName) {
@@ -67,7 +82,11 @@ impl Fixture for Embedded {
         )
         .unwrap();
         let sequence = file.last_insert_rowid();
-        file.execute("INSERT INTO deliveries (sequence, subscription) SELECT ?1, id FROM subscriptions", [sequence]).unwrap();
+        file.execute(
+            "INSERT INTO deliveries (sequence, subscription) SELECT ?1, id FROM subscriptions",
+            [sequence],
+        )
+        .unwrap();
         drop(file);
         self.start().await;
     }

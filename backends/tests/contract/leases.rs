@@ -1,8 +1,8 @@
 //! What every lease keeps.
 
 use crate::{Fixture, never, open, within};
-use belfry_mesh::port::lease::Held;
 use belfry_mesh::port::Ports;
+use belfry_mesh::port::lease::Held;
 use futures::{FutureExt, future};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -12,9 +12,14 @@ const TTL: Duration = Duration::from_secs(2);
 
 pub(crate) async fn a_lease_has_one_holder<F: Fixture>() {
     let (_fixture, ports) = open::<F>().await;
-    let held = acquire(&ports, "scheduler", "one").await.expect("it is free");
+    let held = acquire(&ports, "scheduler", "one")
+        .await
+        .expect("it is free");
     assert!(acquire(&ports, "scheduler", "two").await.is_none());
-    assert!(acquire(&ports, "scheduler", "one").await.is_none(), "a holder took its lease twice");
+    assert!(
+        acquire(&ports, "scheduler", "one").await.is_none(),
+        "a holder took its lease twice"
+    );
     assert!(acquire(&ports, "other", "two").await.is_some());
     drop(held);
 }
@@ -29,7 +34,9 @@ pub(crate) async fn of_many_who_want_a_lease_at_once_one_gets_it<F: Fixture>() {
 pub(crate) async fn a_released_lease_is_free_at_once<F: Fixture>() {
     let (_fixture, ports) = open::<F>().await;
     for i in 0..5 {
-        let held = acquire(&ports, "a.0", &format!("node-{i}")).await.expect("it is free");
+        let held = acquire(&ports, "a.0", &format!("node-{i}"))
+            .await
+            .expect("it is free");
         let lost = held.hold.lost();
         held.hold.release().await;
         within("the end of a released lease", lost).await;
@@ -57,7 +64,10 @@ pub(crate) async fn a_lease_is_renewed_while_it_is_held<F: Fixture>() {
     let held = acquire(&ports, "a.0", "one").await.expect("it is free");
     let end = Instant::now() + TTL * 3;
     while Instant::now() < end {
-        assert!(acquire(&ports, "a.0", "two").await.is_none(), "a held lease was taken");
+        assert!(
+            acquire(&ports, "a.0", "two").await.is_none(),
+            "a held lease was taken"
+        );
         tokio::time::sleep(TTL / 10).await;
     }
     never("the loss of a held lease", held.hold.lost()).await;
@@ -69,9 +79,16 @@ pub(crate) async fn a_lease_that_is_not_renewed_is_lost_before_another_takes_it<
     let (first, lost, dropped) = (held.token, held.hold.lost(), Instant::now());
     drop(held);
     let second = within("the lease", taken(&ports, "a.0", "two")).await;
-    assert!(lost.now_or_never().is_some(), "the first holder was not told before another had it");
+    assert!(
+        lost.now_or_never().is_some(),
+        "the first holder was not told before another had it"
+    );
     assert!(second.token > first);
-    assert!(dropped.elapsed() <= TTL * 3, "it was free only after {:?}", dropped.elapsed());
+    assert!(
+        dropped.elapsed() <= TTL * 3,
+        "it was free only after {:?}",
+        dropped.elapsed()
+    );
 }
 
 pub(crate) async fn a_lease_is_lost_when_the_backend_goes_away<F: Fixture>() {
@@ -80,12 +97,24 @@ pub(crate) async fn a_lease_is_lost_when_the_backend_goes_away<F: Fixture>() {
     let (lost, stopped) = (held.hold.lost(), Instant::now());
     fixture.stop().await;
     within("the loss", lost).await;
-    assert!(stopped.elapsed() <= TTL + Duration::from_secs(1), "the loss was known only after {:?}", stopped.elapsed());
-    within("the end of a release that cannot be told", held.hold.release()).await;
+    assert!(
+        stopped.elapsed() <= TTL + Duration::from_secs(1),
+        "the loss was known only after {:?}",
+        stopped.elapsed()
+    );
+    within(
+        "the end of a release that cannot be told",
+        held.hold.release(),
+    )
+    .await;
 }
 
 async fn acquire(ports: &Ports, key: &str, holder: &str) -> Option<Held> {
-    ports.leases.acquire(key, holder, TTL).await.expect("the backend is up")
+    ports
+        .leases
+        .acquire(key, holder, TTL)
+        .await
+        .expect("the backend is up")
 }
 
 /// The lease, as soon as it is free.

@@ -3,12 +3,14 @@
 
 mod calls;
 mod dedup;
+mod deliveries;
 mod embedded;
 mod leases;
 mod log;
 mod nats;
 mod outcomes;
 mod state;
+mod watch;
 
 use belfry_mesh::event::{Event, EventId, Proven};
 use belfry_mesh::name::TriggerName;
@@ -79,6 +81,14 @@ macro_rules! contract {
             every_attribute_survives_those_with_other_scripts_too
             an_event_that_is_too_large_is_refused_and_the_largest_is_not
             a_full_log_refuses_and_drops_nothing_unread
+            a_read_ends_with_what_is_stored_when_it_began
+            a_read_of_an_empty_log_ends_at_once
+            a_live_read_goes_on_with_what_is_stored_later
+            reading_claims_nothing
+            an_entry_that_is_not_there_is_none
+            a_read_goes_on_after_an_entry_that_is_no_event
+        }
+        crate::sentences! { $fixture, deliveries:
             a_new_subscription_begins_with_what_is_published_after_it
             a_changed_subscription_keeps_its_position
             a_trigger_receives_its_own_events_and_no_others
@@ -97,12 +107,6 @@ macro_rules! contract {
             a_retry_holds_up_no_other_event
             attempts_go_on_counting_after_a_restart
             the_backlog_counts_what_waits_and_what_is_tried
-            a_read_ends_with_what_is_stored_when_it_began
-            a_read_of_an_empty_log_ends_at_once
-            a_live_read_goes_on_with_what_is_stored_later
-            reading_claims_nothing
-            an_entry_that_is_not_there_is_none
-            a_read_goes_on_after_an_entry_that_is_no_event
             an_entry_that_is_no_event_holds_up_no_delivery
         }
         crate::sentences! { $fixture, outcomes:
@@ -129,6 +133,8 @@ macro_rules! contract {
             the_history_is_as_long_as_its_bucket_says
             state_survives_a_restart
             a_value_that_is_too_large_is_refused
+        }
+        crate::sentences! { $fixture, watch:
             a_watch_begins_with_what_is_there
             a_watch_of_an_empty_bucket_is_current_at_once
             a_watch_sees_changes_in_order
@@ -206,6 +212,10 @@ async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 /// Sees that what must not come does not.
 async fn never<T>(what: &str, future: impl Future<Output = T>) {
     assert!(tokio::time::timeout(QUIET, future).await.is_err(), "{what} came");
+}
+
+fn text(text: &str) -> Bytes {
+    Bytes::from(text.to_owned())
 }
 
 fn trigger(name: &str) -> TriggerName {

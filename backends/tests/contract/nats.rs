@@ -44,6 +44,8 @@ impl Fixture for Servers {
     }
 
     async fn stop(&mut self) {
+        // A single server writes what its consumers have delivered and settled a moment later.
+        tokio::time::sleep(Duration::from_millis(250)).await;
         self.nats.kill().unwrap();
         self.redis.kill().unwrap();
     }

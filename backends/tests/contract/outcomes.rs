@@ -9,7 +9,10 @@ use belfry_mesh::port::{Error, Ports};
 use bytes::Bytes;
 use futures::StreamExt;
 
-const STORED: Range = Range { after: 0, live: false };
+const STORED: Range = Range {
+    after: 0,
+    live: false,
+};
 
 pub(crate) async fn an_outcome_survives_whole<F: Fixture>() {
     let (_fixture, ports) = open::<F>().await;
@@ -58,12 +61,26 @@ pub(crate) async fn outcomes_and_dead_letters_survive_a_restart<F: Fixture>() {
 pub(crate) async fn a_live_read_of_outcomes_goes_on<F: Fixture>() {
     let (_fixture, ports) = open::<F>().await;
     ports.outcomes.record(&outcome("e-1", 1)).await.unwrap();
-    let mut entries = ports.outcomes.outcomes(Range { after: 0, live: true }).await.unwrap();
+    let mut entries = ports
+        .outcomes
+        .outcomes(Range {
+            after: 0,
+            live: true,
+        })
+        .await
+        .unwrap();
     for attempt in 1..=3 {
-        let entry = within("an outcome", entries.next()).await.expect("it has no end").unwrap();
+        let entry = within("an outcome", entries.next())
+            .await
+            .expect("it has no end")
+            .unwrap();
         assert_eq!(entry.value, outcome("e-1", attempt));
         never("an outcome before it is recorded", entries.next()).await;
-        ports.outcomes.record(&outcome("e-1", attempt + 1)).await.unwrap();
+        ports
+            .outcomes
+            .record(&outcome("e-1", attempt + 1))
+            .await
+            .unwrap();
     }
 }
 
@@ -93,13 +110,23 @@ pub(crate) async fn a_discarded_letter_is_gone_and_the_others_stay<F: Fixture>()
     let first = ports.outcomes.bury(&letter("e-1")).await.unwrap();
     ports.outcomes.bury(&letter("e-2")).await.unwrap();
     assert!(ports.outcomes.discard(first).await.unwrap());
-    assert!(!ports.outcomes.discard(first).await.unwrap(), "it was there twice");
-    assert!(!ports.outcomes.discard(1_000_000).await.unwrap(), "a letter that never was is there");
+    assert!(
+        !ports.outcomes.discard(first).await.unwrap(),
+        "it was there twice"
+    );
+    assert!(
+        !ports.outcomes.discard(1_000_000).await.unwrap(),
+        "a letter that never was is there"
+    );
     assert_eq!(letters(&ports).await, [letter("e-2")]);
 }
 
 pub(crate) async fn a_full_log_of_dead_letters_refuses_and_drops_none<F: Fixture>() {
-    let (_fixture, ports) = open_with::<F>(Limits { dead_letters: 200_000, ..Limits::default() }).await;
+    let (_fixture, ports) = open_with::<F>(Limits {
+        dead_letters: 200_000,
+        ..Limits::default()
+    })
+    .await;
     let big = |id: &str| {
         let mut letter = letter(id);
         letter.event.data = Bytes::from(vec![b'x'; 5_000]);
@@ -107,7 +134,11 @@ pub(crate) async fn a_full_log_of_dead_letters_refuses_and_drops_none<F: Fixture
     };
     let mut sequences = Vec::new();
     let error = loop {
-        match ports.outcomes.bury(&big(&format!("e-{}", sequences.len()))).await {
+        match ports
+            .outcomes
+            .bury(&big(&format!("e-{}", sequences.len())))
+            .await
+        {
             Ok(sequence) => sequences.push(sequence),
             Err(error) => break error,
         }
@@ -131,22 +162,43 @@ fn outcome(id: &str, attempt: u32) -> Outcome {
         latency_ms: 12,
         at: now(),
         retry_at: None,
-        by: Holder { node: NodeName::parse("node-1").unwrap(), slot: 0, token: 7, revision: 3 },
+        by: Holder {
+            node: NodeName::parse("node-1").unwrap(),
+            slot: 0,
+            token: 7,
+            revision: 3,
+        },
     }
 }
 
 fn letter(id: &str) -> DeadLetter {
-    let event = with_body(&trigger("a"), id, Bytes::from_static(b"{}")).event().clone();
+    let event = with_body(&trigger("a"), id, Bytes::from_static(b"{}"))
+        .event()
+        .clone();
     assert_eq!(event.trace, Some(trace()));
-    DeadLetter { event, outcome: Outcome { status: Status::Dead, ..outcome(id, 5) } }
+    DeadLetter {
+        event,
+        outcome: Outcome {
+            status: Status::Dead,
+            ..outcome(id, 5)
+        },
+    }
 }
 
 async fn outcomes(ports: &Ports) -> Vec<Outcome> {
     let entries = ports.outcomes.outcomes(STORED).await.unwrap();
-    within("the end", entries.map(|entry| entry.unwrap().value).collect()).await
+    within(
+        "the end",
+        entries.map(|entry| entry.unwrap().value).collect(),
+    )
+    .await
 }
 
 async fn letters(ports: &Ports) -> Vec<DeadLetter> {
     let entries = ports.outcomes.dead_letters(STORED).await.unwrap();
-    within("the end", entries.map(|entry| entry.unwrap().value).collect()).await
+    within(
+        "the end",
+        entries.map(|entry| entry.unwrap().value).collect(),
+    )
+    .await
 }

@@ -33,8 +33,8 @@ pub(crate) struct Event {
     /// Its id, the same for each repetition of one delivery.
     #[schema(value_type = String)]
     pub(crate) id: EventId,
-    /// Where it stands in the event log.
-    pub(crate) sequence: Sequence,
+    /// Where it stands in the event log; `null` if only its dead letter is left.
+    pub(crate) sequence: Option<Sequence>,
     /// The trigger that it is addressed to; `null` for a signal, which is addressed to nobody.
     #[schema(value_type = Option<String>)]
     pub(crate) trigger: Option<TriggerName>,
@@ -51,8 +51,6 @@ pub(crate) struct Event {
     pub(crate) subject: Option<String>,
     /// When it was received, or the nominal instant of a tick.
     pub(crate) time: Timestamp,
-    /// When the log took it.
-    pub(crate) stored_at: Timestamp,
     /// The provider's own name for the delivery.
     pub(crate) delivery_id: Option<String>,
     /// The media type of its body.
@@ -158,6 +156,40 @@ pub(crate) struct Catalogue {
     /// The packages of the registries that answer.
     #[schema(value_type = Vec<shape::Package>)]
     pub(crate) packages: Vec<Listed>,
+}
+
+impl Event {
+    /// What is known of an event that is stored.
+    pub(crate) fn stored(event: belfry_mesh::Event, sequence: Sequence) -> Self {
+        Self {
+            id: event.id,
+            sequence: Some(sequence),
+            trigger: event.address.trigger().cloned(),
+            status: EventStatus::Waiting,
+            attempts: 0,
+            event_type: event.event_type,
+            source: event.source,
+            subject: event.subject,
+            time: event.time,
+            delivery_id: event.delivery_id,
+            content_type: event.content_type,
+            size: event.data.len() as u64,
+            replay_of: event.replay_of,
+            trace_id: event.trace.map(|trace| trace.trace_id()),
+            outcome: None,
+        }
+    }
+
+    /// What is known of an event of which only the dead letter is left.
+    pub(crate) fn buried(letter: belfry_mesh::DeadLetter) -> Self {
+        Self {
+            sequence: None,
+            status: EventStatus::Dead,
+            attempts: letter.outcome.attempt,
+            outcome: Some(letter.outcome),
+            ..Self::stored(letter.event, 0)
+        }
+    }
 }
 
 impl EventStatus {

@@ -95,12 +95,8 @@ pub(super) async fn show(
     State(api): State<Arc<Api>>,
     Id(id): Id,
 ) -> Result<Json<EventDetail>, Refusal> {
-    let event = known(&api, &id).await?;
-    let letters = api.history.dead_letters_of(id.clone()).await?;
-    let stored = match logged(&api, &event).await? {
-        Some(stored) => Some(stored),
-        None => buried(&api, letters.first()).await?,
-    };
+    let (event, letters) = known(&api, &id).await?;
+    let stored = kept(&api, &event, &letters).await?;
     let outcomes = api.history.outcomes(id.clone()).await?;
     let replays = api.history.replays(id).await?;
     let kept = stored.is_some();
@@ -139,14 +135,19 @@ pub(super) async fn replay(
     Id(id): Id,
     Query(wanted): Query<For>,
 ) -> Result<(StatusCode, Json<Replayed>), Refusal> {
-    let event = known(&api, &id).await?;
-    let letters = api.history.dead_letters_of(id.clone()).await?;
+    let (event, letters) = known(&api, &id).await?;
     let trigger = receiver(&event, &letters, wanted.trigger)?;
-    let letter = letters.iter().find(|letter| letter.trigger == trigger);
-    let (stored, letter) = match buried(&api, letter).await? {
-        Some(stored) => (stored, letter.map(|letter| letter.sequence)),
-        None => (logged(&api, &event).await?.ok_or_else(|| gone(&id))?, None),
+    let mine = letters.iter().find(|letter| letter.trigger == trigger);
+    let (stored, letter) = match mine {
+        Some(letter) => (buried(&api, letter).await?, Some(letter.sequence)),
+        None => (None, None),
     };
+    let letter = letter.filter(|_| stored.is_some());
+    let stored = match stored {
+        Some(buried) => Some(event_in(buried)),
+        None => kept(&api, &event, &letters).await?,
+    };
+    let stored = stored.ok_or_else(|| gone(&id))?;
     let after = api
         .history
         .settled(event.replay_of.unwrap_or_else(|| id.clone()))
@@ -174,38 +175,60 @@ pub(super) async fn replay(
     ))
 }
 
-async fn known(api: &Api, id: &EventId) -> Result<Event, Refusal> {
-    let event = api.history.event(id, &*api.ports.clock).await?;
-    event.ok_or_else(|| {
-        Refusal::not_found(format!(
+/// An event and its dead letters. Its dead letter alone may be left of it: those stay until somebody discards them.
+async fn known(api: &Api, id: &EventId) -> Result<(Event, Vec<DeadLetter>), Refusal> {
+    let letters = api.history.dead_letters_of(id.clone()).await?;
+    if let Some(letter) = letters.first()
+        && api.history.known(id.clone()).await?.is_none()
+        && let Some(found) = buried(api, letter).await?
+    {
+        return Ok((Event::buried(found.value), letters));
+    }
+    match api.history.event(id, &*api.ports.clock).await? {
+        Some(event) => Ok((event, letters)),
+        None => Err(Refusal::not_found(format!(
             "there is no event `{id}`, or not any more; `belfry events` lists those there are"
-        ))
-    })
+        ))),
+    }
 }
 
-/// The event in the log, if it is kept. Another one in its place means that the log is another one.
-async fn logged(api: &Api, event: &Event) -> Result<Option<Stored<belfry_mesh::Event>>, Refusal> {
-    let stored = api.ports.events.get(event.sequence).await?;
-    Ok(stored.filter(|stored| stored.value.id == event.id))
+/// The event with its headers and its body, from wherever it is kept. Another event in its place means that the log is another one.
+async fn kept(
+    api: &Api,
+    event: &Event,
+    letters: &[DeadLetter],
+) -> Result<Option<Stored<belfry_mesh::Event>>, Refusal> {
+    if let Some(sequence) = event.sequence {
+        let stored = api.ports.events.get(sequence).await?;
+        if let Some(stored) = stored.filter(|stored| stored.value.id == event.id) {
+            return Ok(Some(stored));
+        }
+    }
+    for letter in letters {
+        if let Some(found) = buried(api, letter).await? {
+            return Ok(Some(event_in(found)));
+        }
+    }
+    Ok(None)
 }
 
-/// The event in its dead letter, if that is still there.
+/// A dead letter with its event, if it is still there.
 async fn buried(
     api: &Api,
-    letter: Option<&DeadLetter>,
-) -> Result<Option<Stored<belfry_mesh::Event>>, Refusal> {
-    let Some(letter) = letter else {
-        return Ok(None);
+    letter: &DeadLetter,
+) -> Result<Option<Stored<belfry_mesh::DeadLetter>>, Refusal> {
+    let range = Range {
+        after: letter.sequence - 1,
+        live: false,
     };
-    let mut letters = api
+    let found = api
         .ports
         .outcomes
-        .dead_letters(Range {
-            after: letter.sequence - 1,
-            live: false,
-        })
-        .await?;
-    let found = letters.next().await.transpose()?;
+        .dead_letters(range)
+        .await?
+        .next()
+        .await
+        .transpose()?;
     let found = found.filter(|found| {
         found.sequence == letter.sequence && found.value.event.id == letter.event_id
     });
@@ -213,11 +236,15 @@ async fn buried(
         // Somebody discarded it elsewhere.
         api.history.forget_dead_letter(letter.sequence).await?;
     }
-    Ok(found.map(|found| Stored {
-        sequence: found.sequence,
-        stored_at: found.stored_at,
-        value: found.value.event,
-    }))
+    Ok(found)
+}
+
+fn event_in(letter: Stored<belfry_mesh::DeadLetter>) -> Stored<belfry_mesh::Event> {
+    Stored {
+        sequence: letter.sequence,
+        stored_at: letter.stored_at,
+        value: letter.value.event,
+    }
 }
 
 /// The trigger that a replay is for.

@@ -14,7 +14,7 @@ use utoipa::IntoParams;
 /// The longest that may be said of who asks, in bytes.
 const MAX_BY: usize = 64;
 
-/// A JSON body. No body at all is as good as `{}`.
+/// A JSON object as the body. No body at all is as good as `{}`.
 pub(crate) struct Json<T>(pub(crate) T);
 
 /// A JSON body as it was sent, byte for byte. No body at all is as good as `{}`.
@@ -49,6 +49,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         let JsonBytes(body) = JsonBytes::from_request(request, state).await?;
+        // The parser would take a list for an object, its items in the order of the fields.
+        if body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Refusal::bad_request("the body must be a JSON object"));
+        }
         parse(&body).map(Self)
     }
 }

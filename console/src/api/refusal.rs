@@ -71,7 +71,9 @@ impl From<history::Error> for Refusal {
     fn from(error: history::Error) -> Self {
         let status = match error {
             history::Error::Ended => StatusCode::SERVICE_UNAVAILABLE,
-            history::Error::Database(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            history::Error::Database(_) | history::Error::Damaged(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         };
         Self::new(status, error.to_string())
     }

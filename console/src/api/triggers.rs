@@ -65,7 +65,7 @@ pub(super) async fn status(
     tag = "triggers",
     operation_id = "start_trigger",
     params(("name" = String, Path, description = "The trigger"), By),
-    responses((status = 200, description = "It should run.", body = Changed), Refused::<404>, Refused::<409>, Refused::<503>)
+    responses((status = 200, description = "It should run.", body = Changed), Refused::<400>, Refused::<404>, Refused::<409>, Refused::<503>)
 )]
 pub(super) async fn start(
     State(api): State<Arc<Api>>,
@@ -87,7 +87,7 @@ pub(super) async fn start(
     tag = "triggers",
     operation_id = "stop_trigger",
     params(("name" = String, Path, description = "The trigger"), By),
-    responses((status = 200, description = "It should not run.", body = Changed), Refused::<404>, Refused::<409>, Refused::<503>)
+    responses((status = 200, description = "It should not run.", body = Changed), Refused::<400>, Refused::<404>, Refused::<409>, Refused::<503>)
 )]
 pub(super) async fn stop(
     State(api): State<Arc<Api>>,
@@ -109,7 +109,7 @@ pub(super) async fn stop(
     tag = "triggers",
     operation_id = "restart_trigger",
     params(("name" = String, Path, description = "The trigger"), By),
-    responses((status = 200, description = "It should run anew.", body = Changed), Refused::<404>, Refused::<409>, Refused::<503>)
+    responses((status = 200, description = "It should run anew.", body = Changed), Refused::<400>, Refused::<404>, Refused::<409>, Refused::<503>)
 )]
 pub(super) async fn restart(
     State(api): State<Arc<Api>>,

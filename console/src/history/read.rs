@@ -38,7 +38,7 @@ pub(crate) struct Page<T> {
     pub(crate) next: Option<Sequence>,
 }
 
-const EVENT: &str = "SELECT e.sequence, e.stored_at, e.id, e.trigger_name, e.event_type, e.source, e.subject, e.time, e.delivery_id,
+const EVENT: &str = "SELECT e.sequence, e.id, e.trigger_name, e.event_type, e.source, e.subject, e.time, e.delivery_id,
         e.content_type, e.size, e.replay_of, e.trace_id, e.status, e.attempts, o.document
     FROM events e LEFT JOIN outcomes o ON o.sequence = e.outcome";
 
@@ -94,15 +94,7 @@ pub(super) fn events(
         &format!("{order} < ?"),
         filter.before.as_ref().map(|value| value as _),
     );
-    page(
-        connection,
-        EVENT,
-        order,
-        conditions,
-        filter.limit,
-        event_of,
-        |event| event.sequence,
-    )
+    page(connection, EVENT, order, conditions, filter.limit, event_of)
 }
 
 /// An event.
@@ -170,7 +162,6 @@ pub(super) fn dead_letters(
         conditions,
         filter.limit,
         letter_of,
-        |letter| letter.sequence,
     )?;
     Ok((page, count))
 }
@@ -188,7 +179,7 @@ pub(super) fn dead_letters_of(
         .collect()
 }
 
-/// One more than fits tells whether there is a next page.
+/// What a statement selects whose first column is the sequence. One more than fits tells whether there is a next page.
 fn page<T>(
     connection: &Connection,
     select: &str,
@@ -196,7 +187,6 @@ fn page<T>(
     conditions: Conditions<'_>,
     limit: usize,
     read: fn(&Row<'_>) -> rusqlite::Result<T>,
-    sequence: fn(&T) -> Sequence,
 ) -> rusqlite::Result<Page<T>> {
     let one_more = limit.saturating_add(1);
     let values: Vec<&dyn ToSql> = conditions
@@ -207,39 +197,35 @@ fn page<T>(
         .collect();
     let sql = format!("{select}{} ORDER BY {order} DESC LIMIT ?", conditions.sql);
     let mut statement = connection.prepare_cached(&sql)?;
-    let found = statement.query_map(values.as_slice(), read)?;
-    let mut items: Vec<T> = found.collect::<Result<_, _>>()?;
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next = if more {
-        items.last().map(sequence)
-    } else {
-        None
-    };
+    let found = statement.query_map(values.as_slice(), |row| Ok((row.get(0)?, read(row)?)))?;
+    let mut found: Vec<(Sequence, T)> = found.collect::<Result<_, _>>()?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(|(sequence, _)| *sequence);
+    let items = found.into_iter().map(|(_, item)| item).collect();
     Ok(Page { items, next })
 }
 
 fn event_of(row: &Row<'_>) -> rusqlite::Result<Event> {
     Ok(Event {
-        sequence: row.get(0)?,
-        stored_at: time_of(row, 1)?,
-        id: parsed(row, 2, EventId::parse)?,
-        trigger: parsed_or_null(row, 3, TriggerName::parse)?,
-        event_type: row.get(4)?,
-        source: row.get(5)?,
-        subject: row.get(6)?,
-        time: parsed(row, 7, Timestamp::from_str)?,
-        delivery_id: row.get(8)?,
-        content_type: row.get(9)?,
-        size: row.get(10)?,
-        replay_of: parsed_or_null(row, 11, EventId::parse)?,
-        trace_id: row.get(12)?,
-        status: EventStatus::parse(row.get_ref(13)?.as_str()?).ok_or(FromSqlError::InvalidType)?,
-        attempts: row.get(14)?,
-        outcome: if is_null(row, 15)? {
+        sequence: Some(row.get(0)?),
+        id: parsed(row, 1, EventId::parse)?,
+        trigger: parsed_or_null(row, 2, TriggerName::parse)?,
+        event_type: row.get(3)?,
+        source: row.get(4)?,
+        subject: row.get(5)?,
+        time: parsed(row, 6, Timestamp::from_str)?,
+        delivery_id: row.get(7)?,
+        content_type: row.get(8)?,
+        size: row.get(9)?,
+        replay_of: parsed_or_null(row, 10, EventId::parse)?,
+        trace_id: row.get(11)?,
+        status: EventStatus::parse(row.get_ref(12)?.as_str()?).ok_or(FromSqlError::InvalidType)?,
+        attempts: row.get(13)?,
+        outcome: if is_null(row, 14)? {
             None
         } else {
-            Some(document(row, 15)?)
+            Some(document(row, 14)?)
         },
     })
 }

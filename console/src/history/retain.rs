@@ -45,19 +45,15 @@ async fn sweep(writer: &Worker, retention: Retention, now: Timestamp) -> Result<
 /// that is kept have lost theirs.
 fn drop_some(connection: &mut Connection, max_events: u64, oldest: i64) -> rusqlite::Result<usize> {
     let tx = connection.transaction()?;
-    let by_count: Option<Sequence> = tx
+    let surplus: Option<Sequence> = tx
         .query_row(
             "SELECT sequence FROM events ORDER BY sequence DESC LIMIT 1 OFFSET ?1",
             [max_events],
             |row| row.get(0),
         )
         .optional()?;
-    let mut dropped = tx.execute(
-        "DELETE FROM events WHERE sequence IN (
-             SELECT sequence FROM events WHERE sequence <= ?1 ORDER BY sequence LIMIT ?2)",
-        params![by_count.unwrap_or(0), SLICE],
-    )?;
-    dropped += drop_before(&tx, "events", oldest)?;
+    let too_old = last_before(&tx, "events", oldest)?;
+    let mut dropped = drop_up_to(&tx, "events", surplus.max(too_old))?;
     let oldest_event: Option<i64> = tx
         .query_row(
             "SELECT stored_at FROM events ORDER BY sequence LIMIT 1",
@@ -65,27 +61,44 @@ fn drop_some(connection: &mut Connection, max_events: u64, oldest: i64) -> rusql
             |row| row.get(0),
         )
         .optional()?;
-    dropped += drop_before(&tx, "outcomes", oldest_event.unwrap_or(oldest).max(oldest))?;
+    let too_old = last_before(
+        &tx,
+        "outcomes",
+        oldest_event.map_or(oldest, |event| event.max(oldest)),
+    )?;
+    dropped += drop_up_to(&tx, "outcomes", too_old)?;
     tx.commit()?;
     Ok(dropped)
 }
 
-/// Drops a slice of the entries before the first that is as young as `oldest`. Entries stand in the order in which they were stored,
-/// so only what is dropped is looked at.
-fn drop_before(connection: &Connection, table: &str, oldest: i64) -> rusqlite::Result<usize> {
-    let first_kept: Option<Sequence> = connection
-        .query_row(
-            &format!(
-                "SELECT sequence FROM {table} WHERE stored_at >= ?1 ORDER BY sequence LIMIT 1"
-            ),
-            [oldest],
-            |row| row.get(0),
-        )
-        .optional()?;
+/// The last of a run of entries, a slice at most, that are older than `oldest`. Entries stand in the order in which they were
+/// stored, so only what is dropped is looked at.
+fn last_before(
+    connection: &Connection,
+    table: &str,
+    oldest: i64,
+) -> rusqlite::Result<Option<Sequence>> {
+    connection.query_row(
+        &format!(
+            "SELECT max(sequence) FROM
+                 (SELECT sequence, stored_at FROM {table} ORDER BY sequence LIMIT ?2) WHERE stored_at < ?1"
+        ),
+        params![oldest, SLICE],
+        |row| row.get(0),
+    )
+}
+
+fn drop_up_to(
+    connection: &Connection,
+    table: &str,
+    last: Option<Sequence>,
+) -> rusqlite::Result<usize> {
+    let Some(last) = last else { return Ok(0) };
     connection.execute(
         &format!(
-            "DELETE FROM {table} WHERE sequence IN (SELECT sequence FROM {table} WHERE sequence < ?1 ORDER BY sequence LIMIT ?2)"
+            "DELETE FROM {table} WHERE sequence IN
+                 (SELECT sequence FROM {table} WHERE sequence <= ?1 ORDER BY sequence LIMIT ?2)"
         ),
-        params![first_kept.map_or(i64::MAX, |sequence| i64::try_from(sequence).unwrap_or(i64::MAX)), SLICE],
+        params![last, SLICE],
     )
 }

@@ -143,7 +143,8 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn is_broken(error: &rusqlite::Error) -> bool {
+/// Whether the file is not a database, or not any more.
+pub(super) fn is_broken(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)

@@ -114,25 +114,7 @@ impl From<&Ports> for Logs {
 
 impl Row {
     fn event(entry: Stored<belfry_mesh::Event>) -> Self {
-        let event = entry.value;
-        Self::Event(Box::new(Event {
-            id: event.id,
-            sequence: entry.sequence,
-            trigger: event.address.trigger().cloned(),
-            status: EventStatus::Waiting,
-            attempts: 0,
-            event_type: event.event_type,
-            source: event.source,
-            subject: event.subject,
-            time: event.time,
-            stored_at: entry.stored_at,
-            delivery_id: event.delivery_id,
-            content_type: event.content_type,
-            size: event.data.len() as u64,
-            replay_of: event.replay_of,
-            trace_id: event.trace.map(|trace| trace.trace_id()),
-            outcome: None,
-        }))
+        Self::Event(Box::new(Event::stored(entry.value, entry.sequence)))
     }
 
     fn dead_letter(entry: Stored<belfry_mesh::DeadLetter>) -> Self {

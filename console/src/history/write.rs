@@ -44,7 +44,7 @@ pub(super) fn lines(
             reset = true;
         }
         match &line.row {
-            Row::Event(event) => write_event(&tx, event)?,
+            Row::Event(event) => write_event(&tx, line.position, event)?,
             Row::Outcome(outcome) => write_outcome(&tx, line.position, outcome)?,
             Row::DeadLetter(letter) => write_dead_letter(&tx, letter)?,
         }
@@ -120,7 +120,7 @@ fn clear(tx: &Transaction<'_>, stream: Stream) -> rusqlite::Result<()> {
 
 /// An id that the log holds twice (it was published again long after) is one event: the first. An outcome can have come before its
 /// event, since the two logs are read side by side.
-fn write_event(tx: &Transaction<'_>, event: &Event) -> rusqlite::Result<()> {
+fn write_event(tx: &Transaction<'_>, position: Position, event: &Event) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT OR IGNORE INTO events (sequence, stored_at, id, trigger_name, event_type, source, subject, time, delivery_id,
              content_type, size, replay_of, trace_id, status, attempts, outcome)
@@ -130,8 +130,8 @@ fn write_event(tx: &Transaction<'_>, event: &Event) -> rusqlite::Result<()> {
              (SELECT sequence, status, attempt FROM outcomes WHERE event_id = ?3 ORDER BY sequence DESC LIMIT 1) AS latest",
     )?
     .execute(params![
-        event.sequence,
-        micros(event.stored_at),
+        position.sequence,
+        position.stored_at,
         event.id.as_str(),
         event.trigger.as_ref().map(|trigger| trigger.as_str()),
         event.event_type,

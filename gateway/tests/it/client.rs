@@ -90,13 +90,16 @@ pub(crate) async fn send(at: SocketAddr, bytes: &[u8]) -> TcpStream {
 }
 
 /// Reads the answer, to the end of the connection.
-pub(crate) async fn receive(mut stream: TcpStream) -> Answer {
+pub(crate) async fn receive(stream: TcpStream) -> Answer {
+    parse(&rest(stream).await)
+}
+
+/// What still comes, until the gateway ends the connection in whatever way.
+pub(crate) async fn rest(mut stream: TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes));
-    read.await
-        .expect("no answer")
-        .unwrap_or_else(|error| panic!("{error} after {}", bytes.escape_ascii()));
-    parse(&bytes)
+    let _ = read.await.expect("the connection does not end");
+    bytes
 }
 
 /// Sends and reads the answer.

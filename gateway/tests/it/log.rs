@@ -2,28 +2,35 @@
 
 use crate::fakes::unavailable;
 use crate::gateway::{SECRET, eventually, with_gateway};
+use std::cell::RefCell;
 use std::io;
-use std::sync::{Arc, Mutex};
-use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::fmt::MakeWriter;
+use std::sync::Once;
 
-/// All that is logged on this thread while it lives.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What was logged on this thread, and so by the one test that it runs.
+    static LOGGED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// All that is logged on this thread. One subscriber serves all tests: with one a thread, `tracing` may remember of a place in the
+/// code that nobody listens to it, because that was so on another thread.
+struct Log;
 
 impl Log {
-    fn begin() -> (Self, DefaultGuard) {
-        let log = Self::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(log.clone());
-        let guard = tracing::subscriber::set_default(subscriber.finish());
-        (log, guard)
+    fn begin() -> Self {
+        static SUBSCRIBER: Once = Once::new();
+        SUBSCRIBER.call_once(|| {
+            let subscriber = tracing_subscriber::fmt()
+                .with_max_level(tracing::Level::TRACE)
+                .with_ansi(false);
+            tracing::subscriber::set_global_default(subscriber.with_writer(|| Log).finish())
+                .unwrap();
+        });
+        LOGGED.take();
+        Self
     }
 
     fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        LOGGED.with_borrow(|logged| String::from_utf8(logged.clone()).unwrap())
     }
 
     fn count(&self, part: &str) -> usize {
@@ -33,7 +40,7 @@ impl Log {
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
+        LOGGED.with_borrow_mut(|logged| logged.extend(bytes));
         Ok(bytes.len())
     }
 
@@ -42,17 +49,9 @@ impl io::Write for Log {
     }
 }
 
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
 #[tokio::test]
 async fn an_outage_is_logged_when_it_begins_and_when_it_ends() {
-    let (log, _guard) = Log::begin();
+    let log = Log::begin();
     with_gateway(async |gateway| {
         gateway.world.fail_dedup(Some(unavailable("redis")));
         for n in 0..5 {
@@ -91,7 +90,7 @@ async fn an_outage_is_logged_when_it_begins_and_when_it_ends() {
 
 #[tokio::test]
 async fn a_delivery_leaves_one_line_without_its_body_its_headers_or_a_secret() {
-    let (log, _guard) = Log::begin();
+    let log = Log::begin();
     with_gateway(async |gateway| {
         let body = br#"{"confidential":"figures"}"#;
         let headers = gateway.sign("github", "d-1", body);

@@ -1,6 +1,6 @@
 //! The end: nothing new is taken, what was taken is finished, nothing is left behind.
 
-use crate::client::{receive, request, send, with_length};
+use crate::client::{receive, request, rest, send, with_length};
 use crate::gateway::{Running, eventually, with_gateway};
 use belfry_gateway::{Config, Error, Gateway};
 use std::time::Duration;
@@ -38,15 +38,14 @@ async fn what_does_not_end_within_the_grace_is_cut_off_and_not_acknowledged() {
         ..Config::default()
     };
     let gateway = Running::start(config).await;
-    let mut stream = taken(&gateway, "d-1").await;
+    let stream = taken(&gateway, "d-1").await;
     let world = gateway.world.clone();
     let error = gateway.end().await.unwrap_err();
     assert!(
         matches!(error, Error::Unfinished { left: 1.., .. }),
         "{error}"
     );
-    let mut answer = Vec::new();
-    let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut answer).await;
+    let answer = rest(stream).await;
     assert!(
         !answer.starts_with(b"HTTP/1.1 2"),
         "{}",
@@ -62,9 +61,7 @@ async fn a_gateway_that_is_dropped_leaves_nothing_running() {
     let stream = taken(&gateway, "d-1").await;
     let world = gateway.world.clone();
     gateway.abandon();
-    let mut answer = Vec::new();
-    let mut stream = stream;
-    let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut answer).await;
+    let answer = rest(stream).await;
     assert!(answer.is_empty(), "{}", answer.escape_ascii());
     // The ports are the gateway's for as long as a task of it is left.
     eventually(async || std::sync::Arc::strong_count(&world) == 1).await;
@@ -90,12 +87,8 @@ async fn a_client_that_sends_its_headers_too_slowly_is_cut_off() {
         ..Config::default()
     };
     let gateway = Running::start(config).await;
-    let mut slow = send(gateway.at, b"POST /hooks/github HTTP/1.1\r\nhost: bel").await;
-    let mut answer = Vec::new();
-    let cut_off = tokio::io::AsyncReadExt::read_to_end(&mut slow, &mut answer);
-    let _ = tokio::time::timeout(Duration::from_secs(5), cut_off)
-        .await
-        .expect("it is never cut off");
+    let slow = send(gateway.at, b"POST /hooks/github HTTP/1.1\r\nhost: bel").await;
+    let answer = rest(slow).await;
     assert!(!answer.starts_with(b"HTTP/1.1 2"));
     gateway.end().await.unwrap();
 }

@@ -10,7 +10,12 @@ use std::path::{Path, PathBuf};
 const PACKAGE: &str = "the workspace: `cargo build` makes it";
 
 const fn kind(ready: &'static str) -> Kind {
-    Kind { program: "belfry", variable: "BELFRY_TEST_BELFRY", package: PACKAGE, ready }
+    Kind {
+        program: "belfry",
+        variable: "BELFRY_TEST_BELFRY",
+        package: PACKAGE,
+        ready,
+    }
 }
 
 const DEV: Kind = kind("Belfry is up.");
@@ -50,14 +55,27 @@ impl Belfry {
             console = ports[0];
             let mut all: Vec<OsString> = vec!["dev".into()];
             let address = |port: u16| format!("127.0.0.1:{port}");
-            for (flag, port) in [("gateway", gateway), ("console", ports[0]), ("registry", ports[1]), ("standin", ports[2])] {
+            for (flag, port) in [
+                ("gateway", gateway),
+                ("console", ports[0]),
+                ("registry", ports[1]),
+                ("standin", ports[2]),
+            ] {
                 all.extend([format!("--{flag}-addr").into(), address(port).into()]);
             }
-            all.extend(["--data".into(), directory.join("data").into(), "--secrets".into(), secrets.into()]);
+            all.extend([
+                "--data".into(),
+                directory.join("data").into(),
+                "--secrets".into(),
+                secrets.into(),
+            ]);
             all.extend(arguments.iter().map(OsString::from));
             Ok(all)
         })?;
-        Ok(Self { server, console: ports[0] })
+        Ok(Self {
+            server,
+            console: ports[0],
+        })
     }
 
     /// Starts one role with these arguments.
@@ -72,7 +90,11 @@ impl Belfry {
             Role::Registry => (&REGISTRY, "registry"),
         };
         let server = Server::start(kind, |port, directory| {
-            let mut all: Vec<OsString> = vec![name.into(), format!("--{name}-addr").into(), format!("127.0.0.1:{port}").into()];
+            let mut all: Vec<OsString> = vec![
+                name.into(),
+                format!("--{name}-addr").into(),
+                format!("127.0.0.1:{port}").into(),
+            ];
             if role != Role::Registry {
                 all.extend(["--data".into(), directory.join("data").into()]);
             }
@@ -102,7 +124,8 @@ impl Belfry {
     pub fn resident(&self) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.pid()?))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib: Option<u64> = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.trim().parse().ok());
+        let kib: Option<u64> =
+            line.and_then(|rest| rest.trim().strip_suffix(" kB")?.trim().parse().ok());
         ensure!(kib.is_some(), "no VmRSS in the status of the process");
         Ok(kib.unwrap_or_default() * 1024)
     }

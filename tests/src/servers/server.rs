@@ -43,7 +43,7 @@ impl Server {
     /// Starts a server, and returns when it is ready. `arguments` get the port and the directory that are the server's own.
     pub(super) fn start(
         kind: &'static Kind,
-        arguments: impl Fn(u16, &Path) -> Result<Vec<OsString>>,
+        mut arguments: impl FnMut(u16, &Path) -> Result<Vec<OsString>>,
     ) -> Result<Self> {
         let program = kind.find()?;
         for _ in 0..PORTS {
@@ -55,7 +55,10 @@ impl Server {
                 return Ok(server);
             }
         }
-        bail!("{PORTS} ports in a row were taken before {} could have them", kind.program)
+        bail!(
+            "{PORTS} ports in a row were taken before {} could have them",
+            kind.program
+        )
     }
 
     /// The port, which it keeps when it is restarted.
@@ -78,7 +81,9 @@ impl Server {
         let keeper = self.shell.id();
         let children = std::fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children"))?;
         let newest = children.split_whitespace().next_back();
-        newest.and_then(|pid| pid.parse().ok()).context("it does not run")
+        newest
+            .and_then(|pid| pid.parse().ok())
+            .context("it does not run")
     }
 
     /// What it has logged.
@@ -124,7 +129,12 @@ impl Server {
     /// # Errors
     /// If it does not come up.
     pub fn restart(&mut self) -> Result<()> {
-        ensure!(self.launch()?, "port {} was taken while {} was down", self.port, self.kind.program);
+        ensure!(
+            self.launch()?,
+            "port {} was taken while {} was down",
+            self.port,
+            self.kind.program
+        );
         Ok(())
     }
 
@@ -149,7 +159,14 @@ impl Server {
             .context("no `sh` to keep a server with")?;
         let orders = shell.stdin.take();
         let answers = BufReader::new(shell.stdout.take().context("the keeper has no output")?);
-        Ok(Self { kind, shell, orders, answers, directory: directory.keep(), port })
+        Ok(Self {
+            kind,
+            shell,
+            orders,
+            answers,
+            directory: directory.keep(),
+            port,
+        })
     }
 
     /// Starts the process and waits until it says that it is ready. `false` if another process has the port.
@@ -166,7 +183,11 @@ impl Server {
             if news.to_ascii_lowercase().contains("address already in use") {
                 return Ok(false);
             }
-            ensure!(Instant::now() < patience, "{} is not ready after {START:?}; it says:\n{log}", self.kind.program);
+            ensure!(
+                Instant::now() < patience,
+                "{} is not ready after {START:?}; it says:\n{log}",
+                self.kind.program
+            );
             std::thread::sleep(Duration::from_millis(2));
         }
     }
@@ -174,10 +195,15 @@ impl Server {
     /// Gives the keeper an order and waits until it is carried out.
     fn order(&mut self, order: &str) -> Result<()> {
         let orders = self.orders.as_mut().context("the keeper was dismissed")?;
-        writeln!(orders, "{order}").with_context(|| format!("the keeper of {} is gone", self.kind.program))?;
+        writeln!(orders, "{order}")
+            .with_context(|| format!("the keeper of {} is gone", self.kind.program))?;
         let mut answer = String::new();
         self.answers.read_line(&mut answer)?;
-        ensure!(answer == "done\n", "the keeper of {} did not carry out `{order}`", self.kind.program);
+        ensure!(
+            answer == "done\n",
+            "the keeper of {} did not carry out `{order}`",
+            self.kind.program
+        );
         Ok(())
     }
 }
@@ -193,11 +219,18 @@ impl Drop for Server {
 impl Kind {
     fn find(&self) -> Result<PathBuf> {
         if let Some(path) = std::env::var_os(self.variable).map(PathBuf::from) {
-            ensure!(path.is_file(), "{} is {}, which is no file", self.variable, path.display());
+            ensure!(
+                path.is_file(),
+                "{} is {}, which is no file",
+                self.variable,
+                path.display()
+            );
             return Ok(path);
         }
         // What the workspace builds lies beside the test binary's directory.
-        let built = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.parent()?.join(self.program)));
+        let built = std::env::current_exe()
+            .ok()
+            .and_then(|exe| Some(exe.parent()?.parent()?.join(self.program)));
         if let Some(built) = built.filter(|file| file.is_file()) {
             return Ok(built);
         }

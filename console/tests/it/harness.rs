@@ -1,0 +1,425 @@
+//! A mesh of one console, with embedded storage, a registry that the test fills, and an agent that the test plays.
+
+use crate::document::Document;
+use crate::http::{Answer, Request};
+use anyhow::Result;
+use async_trait::async_trait;
+use belfry_backends::clock::System;
+use belfry_console::{Config, Console, Error};
+use belfry_mesh::event::Proven;
+use belfry_mesh::outcome::{DeadLetter, Holder, Outcome, Status};
+use belfry_mesh::package::{Manifest, PackageName};
+use belfry_mesh::placement::Slot;
+use belfry_mesh::port::Ports;
+use belfry_mesh::port::clock::Clock;
+use belfry_mesh::port::log::{Delivery, Sequence};
+use belfry_mesh::port::packages::{self, Found, Listed, Packages};
+use belfry_mesh::port::state::{Bucket, Change};
+use belfry_mesh::trace::TraceParent;
+use belfry_mesh::trigger::{Desired, SlotState, SlotStatus};
+use belfry_mesh::{EventId, NodeName, TriggerName, control};
+use bytes::Bytes;
+use futures::StreamExt;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use semver::Version;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long a test waits for what must come.
+pub(crate) const SOON: Duration = Duration::from_secs(10);
+
+pub(crate) struct Mesh {
+    pub(crate) ports: Ports,
+    pub(crate) address: SocketAddr,
+    registry: Arc<Registry>,
+    document: Document,
+    stop: CancellationToken,
+    console: JoinHandle<Result<(), Error>>,
+    backends: (TaskTracker, CancellationToken),
+    agent: (TaskTracker, CancellationToken),
+    _directory: TempDir,
+}
+
+/// A mesh that is still to be set up.
+pub(crate) struct Setup {
+    pub(crate) patience: Duration,
+    pub(crate) shutdown_grace: Duration,
+    pub(crate) agent: bool,
+}
+
+/// The registry `main`.
+#[derive(Default)]
+struct Registry {
+    packages: Mutex<Vec<Arc<Manifest>>>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            patience: SOON,
+            shutdown_grace: SOON,
+            agent: true,
+        }
+    }
+}
+
+impl Setup {
+    pub(crate) async fn start(self) -> Mesh {
+        let directory = tempfile::tempdir().unwrap();
+        let (backend_tasks, backend_stop) = (TaskTracker::new(), CancellationToken::new());
+        let backends = belfry_backends::Config {
+            data: directory.path().join("mesh"),
+            ..<_>::default()
+        };
+        let ports =
+            belfry_backends::open(&backends, Arc::new(System), &backend_tasks, &backend_stop)
+                .await
+                .unwrap();
+
+        let agent = (TaskTracker::new(), CancellationToken::new());
+        if self.agent {
+            let running = play_agent(ports.clone());
+            let stop = agent.1.clone();
+            agent
+                .0
+                .spawn(async move { stop.run_until_cancelled(running).await });
+        }
+
+        let registry = Arc::new(Registry::default());
+        let (address, stop, console) = self
+            .console(directory.path(), &ports, registry.clone())
+            .await;
+        let document = Document::read(address).await;
+        let backends = (backend_tasks, backend_stop);
+        let mesh = Mesh {
+            ports,
+            address,
+            registry,
+            document,
+            stop,
+            console,
+            backends,
+            agent,
+            _directory: directory,
+        };
+        mesh.publish_package(
+            "hook",
+            "1.0.0",
+            json!({"type": "webhook", "auth": {"scheme": "none"}}),
+        );
+        mesh
+    }
+
+    async fn console(
+        &self,
+        directory: &Path,
+        ports: &Ports,
+        registry: Arc<Registry>,
+    ) -> (SocketAddr, CancellationToken, JoinHandle<Result<(), Error>>) {
+        let config = Config {
+            patience: self.patience,
+            shutdown_grace: self.shutdown_grace,
+            max_body: 64 * 1024,
+            hosts: vec!["console.example".into()],
+            ..Config::new(directory.join("console"))
+        };
+        let console =
+            Console::build(config, ports.clone(), registry, StdRng::seed_from_u64(7)).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let running = TaskTracker::new().spawn(console.run(listener, stop.clone()));
+        (address, stop, running)
+    }
+}
+
+impl Mesh {
+    pub(crate) async fn start() -> Self {
+        Setup::default().start().await
+    }
+
+    /// Puts a package into the registry.
+    pub(crate) fn publish_package(&self, name: &str, version: &str, trigger: Value) {
+        let document = json!({
+            "manifest": 2, "name": name, "version": version, "type": "trigger", "publisher": "belfry",
+            "description": "for tests", "trigger": trigger
+        });
+        let manifest = Manifest::parse(document.to_string()).unwrap();
+        self.registry
+            .packages
+            .lock()
+            .unwrap()
+            .push(Arc::new(manifest));
+    }
+
+    /// Sends a request and holds the answer against the OpenAPI document.
+    pub(crate) async fn send(&self, request: Request) -> Answer {
+        let answer = request.send(self.address).await.unwrap();
+        self.document.check(&request, &answer);
+        answer
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Request::new("GET", path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(Request::new("POST", path).json(body)).await
+    }
+
+    pub(crate) async fn command(&self, method: &str, path: &str) -> Answer {
+        self.send(Request::new(method, path)).await
+    }
+
+    /// What `GET` on this path answers with 200.
+    pub(crate) async fn read(&self, path: &str) -> Value {
+        let answer = self.get(path).await;
+        assert_eq!(
+            answer.status,
+            200,
+            "{path}: {:?}",
+            String::from_utf8_lossy(&answer.body)
+        );
+        answer.json()
+    }
+
+    /// Asks until the check holds.
+    pub(crate) async fn until(&self, path: &str, check: impl Fn(&Value) -> bool) -> Value {
+        let wait = async {
+            loop {
+                let found = self.read(path).await;
+                if check(&found) {
+                    return found;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        match tokio::time::timeout(SOON, wait).await {
+            Ok(found) => found,
+            Err(_) => panic!("never came true: {path}; it is {:#}", self.read(path).await),
+        }
+    }
+
+    /// Installs the package `hook` under a name.
+    pub(crate) async fn install(&self, name: &str) {
+        let body = json!({"workflow_id": "w1", "name": name});
+        let answer = self.post("/registries/install/trigger/hook", &body).await;
+        assert_eq!(
+            answer.status,
+            200,
+            "{:?}",
+            String::from_utf8_lossy(&answer.body)
+        );
+    }
+
+    /// Stores an event for a trigger, as an operator's run, under an id of the test's choice.
+    pub(crate) async fn store(&self, trigger: &str, id: &str, data: impl Into<Bytes>) -> Sequence {
+        let trace =
+            TraceParent::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").unwrap();
+        let (trigger, id) = (
+            TriggerName::parse(trigger).unwrap(),
+            EventId::parse(id).unwrap(),
+        );
+        let event = Proven::run(&trigger, id, data.into(), System.now(), trace);
+        self.ports.events.publish(&event).await.unwrap().sequence
+    }
+
+    /// Plays the pump: takes the next delivery of a trigger, which must be there, and records what became of it.
+    pub(crate) async fn settle(&self, trigger: &str, status: Status) -> Sequence {
+        let trigger = TriggerName::parse(trigger).unwrap();
+        let mut consumer = self.ports.events.consumer(&trigger).await.unwrap();
+        let taken = tokio::time::timeout(SOON, consumer.next(1))
+            .await
+            .expect("nothing to deliver")
+            .unwrap();
+        let Delivery {
+            event,
+            attempt,
+            claim,
+            ..
+        } = taken.into_iter().next().unwrap();
+        let outcome = Outcome {
+            event_id: event.id.clone(),
+            trigger,
+            attempt,
+            status,
+            reason: (status != Status::Triggered).then(|| "the test says so".into()),
+            http_status: Some(if status == Status::Triggered {
+                200
+            } else {
+                503
+            }),
+            execution_id: (status == Status::Triggered).then(|| format!("exec-{}", event.id)),
+            latency_ms: 3,
+            at: System.now(),
+            retry_at: (status == Status::Retrying).then(|| System.now()),
+            by: Holder {
+                node: NodeName::parse("n1").unwrap(),
+                slot: 0,
+                token: 1,
+                revision: 1,
+            },
+        };
+        let sequence = self.ports.outcomes.record(&outcome).await.unwrap();
+        match status {
+            Status::Triggered | Status::Ignored => claim.ack().await.unwrap(),
+            Status::Retrying => claim.retry_after(Duration::ZERO).await.unwrap(),
+            Status::Dead => {
+                self.ports
+                    .outcomes
+                    .bury(&DeadLetter { event, outcome })
+                    .await
+                    .unwrap();
+                claim.give_up().await.unwrap();
+            }
+        }
+        sequence
+    }
+
+    /// Whether a trigger is in the state.
+    pub(crate) async fn is_installed(&self, name: &str) -> bool {
+        self.ports
+            .state
+            .get(Bucket::Triggers, name)
+            .await
+            .unwrap()
+            .is_some()
+    }
+
+    /// Closes the storage under the console.
+    pub(crate) async fn lose_backends(&self) {
+        self.backends.1.cancel();
+        self.backends.0.close();
+        self.backends.0.wait().await;
+    }
+
+    /// Tells the console to stop.
+    pub(crate) fn begin_to_stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Ends all, and answers how the console ended. Nothing may be left of it.
+    pub(crate) async fn end(self) -> Result<(), Error> {
+        self.stop.cancel();
+        let ended = tokio::time::timeout(2 * SOON, self.console)
+            .await
+            .expect("the console does not end")
+            .unwrap();
+        self.agent.1.cancel();
+        self.agent.0.close();
+        self.agent.0.wait().await;
+        self.backends.1.cancel();
+        self.backends.0.close();
+        self.backends.0.wait().await;
+        ended
+    }
+
+    /// Ends all, which must go well.
+    pub(crate) async fn stop(self) {
+        self.end().await.unwrap();
+    }
+}
+
+/// An agent that makes every trigger so at once, but for one of the name `sick`, which cannot run.
+async fn play_agent(ports: Ports) {
+    let mut changes = ports.state.watch(Bucket::Triggers).await.unwrap();
+    while let Some(change) = changes.next().await {
+        match change {
+            Change::Put(entry) => {
+                let trigger = control::decode(&entry).unwrap();
+                let sick = trigger.name.as_str() == "sick";
+                let state = match trigger.desired {
+                    Desired::Running if sick => SlotState::Error,
+                    Desired::Running => SlotState::Running,
+                    Desired::Stopped => SlotState::Stopped,
+                };
+                let status = SlotStatus {
+                    node: NodeName::parse("n1").unwrap(),
+                    token: 1,
+                    revision: entry.revision,
+                    state,
+                    serving: (state == SlotState::Running).then_some(entry.revision),
+                    detail: sick
+                        .then(|| "trigger `sick`: secret `X` is not set on this node".into()),
+                    container_name: Some(format!("container-of-{}", trigger.name)),
+                    since: System.now(),
+                };
+                let slot = Slot {
+                    trigger: trigger.name,
+                    index: 0,
+                };
+                let value = serde_json::to_vec(&status).unwrap().into();
+                ports
+                    .state
+                    .put(Bucket::Status, &slot.key(), value)
+                    .await
+                    .unwrap();
+            }
+            Change::Deleted { key, .. } => {
+                let slot = Slot {
+                    trigger: TriggerName::parse(&key).unwrap(),
+                    index: 0,
+                };
+                ports
+                    .state
+                    .delete(Bucket::Status, &slot.key(), None)
+                    .await
+                    .unwrap();
+            }
+            Change::Current => {}
+        }
+    }
+}
+
+#[async_trait]
+impl Packages for Registry {
+    async fn find(
+        &self,
+        name: &PackageName,
+        version: Option<&Version>,
+        registry: Option<&str>,
+    ) -> Result<Found, packages::Error> {
+        if let Some(asked) = registry.filter(|asked| *asked != "main") {
+            return Err(packages::Error::UnknownRegistry {
+                asked: asked.into(),
+                known: vec!["main".into()],
+            });
+        }
+        let packages = self.packages.lock().unwrap();
+        let fitting = packages.iter().filter(|manifest| {
+            manifest.name() == name && version.is_none_or(|version| version == manifest.version())
+        });
+        match fitting.max_by_key(|manifest| manifest.version().clone()) {
+            Some(manifest) => Ok(Found {
+                registry: "main".into(),
+                manifest: manifest.clone(),
+            }),
+            None => Err(packages::Error::NotFound {
+                reference: name.to_string(),
+                searched: vec!["main".into()],
+            }),
+        }
+    }
+
+    async fn list(&self) -> Result<Vec<Listed>, packages::Error> {
+        let line = |manifest: &Arc<Manifest>| Listed {
+            name: manifest.name().to_string(),
+            version: manifest.version().to_string(),
+            versions: vec![manifest.version().to_string()],
+            description: manifest.description().to_owned(),
+            publisher: manifest.publisher().unwrap_or_default().to_owned(),
+            trigger_type: manifest.source().kind().to_owned(),
+            registry: "main".into(),
+        };
+        Ok(self.packages.lock().unwrap().iter().map(line).collect())
+    }
+}
