@@ -136,7 +136,6 @@ pub(crate) fn build_console(
 pub(crate) fn build_registry(settings: &settings::Registry) -> anyhow::Result<Registry> {
     let config = belfry_registry::Config {
         packages: settings.packages.clone(),
-        ..belfry_registry::Config::default()
     };
     Ok(Registry::build(config)?)
 }

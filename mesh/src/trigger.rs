@@ -69,7 +69,10 @@ impl Trigger {
     /// package its own, by `config` such as `GITHUB_WEBHOOK_SECRET=${BILLING_REPO_SECRET}`.
     #[must_use]
     pub fn secret_name(&self, name: &str) -> String {
-        let renamed = self.user_config.get(name).and_then(|value| SecretRef::parse(value).ok());
+        let renamed = self
+            .user_config
+            .get(name)
+            .and_then(|value| SecretRef::parse(value).ok());
         renamed.map_or_else(|| name.to_owned(), |reference| reference.name().to_owned())
     }
 }

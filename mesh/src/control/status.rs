@@ -66,12 +66,15 @@ impl Status {
         let slots: BTreeMap<_, _> = slots.into_iter().collect();
         let state = run_state(&slots);
         let container = slots.values().find_map(|slot| slot.container_name.clone());
-        let first = Slot { trigger: trigger.name.clone(), index: 0 };
+        let first = Slot {
+            trigger: trigger.name.clone(),
+            index: 0,
+        };
         Self {
             name: trigger.name.to_string(),
             version: trigger.manifest.version().to_string(),
             registry: trigger.registry.clone(),
-            container_name: container.unwrap_or_else(|| container_name(&first)),
+            container_name: container.unwrap_or_else(|| first.container_name()),
             state,
             running: state == RunState::Running,
             installed_at: trigger.installed_at,
@@ -86,12 +89,6 @@ impl Status {
             slots,
         }
     }
-}
-
-/// The name of a slot's container: `belfry-{trigger}-{index}`.
-#[must_use]
-pub fn container_name(slot: &Slot) -> String {
-    format!("belfry-{}-{}", slot.trigger, slot.index)
 }
 
 fn run_state(slots: &BTreeMap<u32, SlotStatus>) -> RunState {
@@ -111,7 +108,11 @@ fn detail(desired: Desired, slots: &BTreeMap<u32, SlotStatus>) -> Option<String>
 }
 
 /// Whether the slots are at the revision and neither starting nor unheld.
-pub(super) fn is_settled(desired: Desired, revision: u64, slots: &BTreeMap<u32, SlotStatus>) -> bool {
+pub(super) fn is_settled(
+    desired: Desired,
+    revision: u64,
+    slots: &BTreeMap<u32, SlotStatus>,
+) -> bool {
     let settled = |slot: &SlotStatus| {
         slot.revision >= revision
             && match slot.state {
