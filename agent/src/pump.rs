@@ -4,7 +4,7 @@ use crate::attempt::{self, Reply};
 use crate::breaker::{Allowance, Breaker, Settings, Turn};
 use belfry_mesh::name::TriggerName;
 use belfry_mesh::outcome::{Holder, Status};
-use belfry_mesh::port::log::{Claim, Consumer, Delivery};
+use belfry_mesh::port::log::{Claim, Consumer, Delivery, Subscription};
 use belfry_mesh::port::{Error, Ports};
 use belfry_mesh::retry::{self, Decision, Policy};
 use belfry_mesh::{DeadLetter, Event, Outcome};
@@ -32,6 +32,8 @@ const RECORD_FOR: Duration = Duration::from_secs(120);
 #[derive(Clone)]
 pub(crate) struct Job {
     pub(crate) trigger: TriggerName,
+    /// Its place in the event log.
+    pub(crate) subscription: Subscription,
     /// Where events are posted to.
     pub(crate) url: String,
     pub(crate) policy: Policy,
@@ -98,8 +100,25 @@ impl Pump {
                 Err(error) => error,
             };
             warn!(trigger = %self.job.trigger, %error, "events cannot be pulled; trying again");
+            if matches!(error, Error::NotFound(_)) {
+                self.subscribe_anew().await;
+            }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(RECONNECT.1);
+        }
+    }
+
+    /// Makes the trigger's place in the log where it was lost (an uninstall that raced with this install, a stream that was made
+    /// anew): the slot is held, so the trigger is installed.
+    async fn subscribe_anew(&self) {
+        if let Err(error) = self
+            .tools
+            .ports
+            .events
+            .subscribe(&self.job.subscription)
+            .await
+        {
+            warn!(trigger = %self.job.trigger, %error, "the trigger's place in the event log cannot be made");
         }
     }
 
@@ -114,13 +133,14 @@ impl Pump {
         loop {
             let mut permits = vec![self.acquire(room).await];
             let in_flight = self.job.max_in_flight - room.available_permits() - 1;
+            // Listening before looking: an attempt that ends in between is not missed.
+            let ended = self.ended.notified();
             let allowance = self.breaker().allowance(self.now(), in_flight);
             let most = match allowance {
                 Allowance::All => self.job.max_in_flight,
                 Allowance::One => 1,
                 Allowance::Nothing(wait) => {
                     drop(permits);
-                    let ended = self.ended.notified();
                     tokio::time::timeout(wait, ended).await.ok();
                     continue;
                 }
@@ -160,10 +180,19 @@ impl Pump {
             ..
         } = delivery;
         let work = self.attempt(&event, attempt, claim.as_ref());
-        if let Some(outcome) = give_up.run_until_cancelled(work).await
-            && let Err(error) = self.settle(&event, outcome, claim).await
-        {
-            warn!(trigger = %self.job.trigger, event_id = %event.id, %error, "an outcome could not be stored; the event will be delivered again");
+        let settled = match give_up.run_until_cancelled(work).await {
+            Some(outcome) => {
+                let settling = self.settle(&event, outcome, claim);
+                give_up
+                    .run_until_cancelled(settling)
+                    .await
+                    .unwrap_or(Ok(()))
+            }
+            // Handed back, so that the next holder need not wait for the claim to end.
+            None => claim.retry_after(Duration::ZERO).await,
+        };
+        if let Err(error) = settled {
+            warn!(trigger = %self.job.trigger, event_id = %event.id, %error, "an event could not be settled; it will be delivered again");
         }
         drop(permit);
         self.ended.notify_waiters();

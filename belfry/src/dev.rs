@@ -33,7 +33,7 @@ struct Addresses {
 /// Runs all roles until a signal: the gateway ends first, then the agent has brought home what it was at, then the rest.
 pub(crate) async fn run(args: Dev) -> anyhow::Result<()> {
     let (intake, inner) = (TaskTracker::new(), TaskTracker::new());
-    let shutdown = shutdown_on_signal(&intake)?;
+    let shutdown = shutdown_on_signal()?;
     let ends = CancellationToken::new();
     let sockets = bind(&args).await?;
     let addresses = sockets.addresses(&args)?;

@@ -27,7 +27,7 @@ const ORCHESTRATOR: &str = "http://orchestrator:8000";
 pub(crate) async fn gateway(args: GatewayRole) -> anyhow::Result<()> {
     shared("gateway", &args.backends)?;
     let tasks = TaskTracker::new();
-    let shutdown = shutdown_on_signal(&tasks)?;
+    let shutdown = shutdown_on_signal()?;
     let listener = listen(args.gateway.gateway_addr, "gateway-addr").await?;
     let ends = CancellationToken::new();
     let ports = open(&args.backends, &tasks, &ends).await?;
@@ -41,7 +41,7 @@ pub(crate) async fn gateway(args: GatewayRole) -> anyhow::Result<()> {
 pub(crate) async fn console(args: ConsoleRole) -> anyhow::Result<()> {
     shared("console", &args.backends)?;
     let tasks = TaskTracker::new();
-    let shutdown = shutdown_on_signal(&tasks)?;
+    let shutdown = shutdown_on_signal()?;
     let listener = listen(args.console.console_addr, "console-addr").await?;
     let ends = CancellationToken::new();
     let ports = open(&args.backends, &tasks, &ends).await?;
@@ -57,7 +57,7 @@ pub(crate) async fn console(args: ConsoleRole) -> anyhow::Result<()> {
 pub(crate) async fn agent(args: AgentRole) -> anyhow::Result<()> {
     shared("agent", &args.backends)?;
     let tasks = TaskTracker::new();
-    let shutdown = shutdown_on_signal(&tasks)?;
+    let shutdown = shutdown_on_signal()?;
     let listener = listen(args.agent_addr, "agent-addr").await?;
     let ends = CancellationToken::new();
     let ports = open(&args.backends, &tasks, &ends).await?;
@@ -82,7 +82,7 @@ pub(crate) async fn agent(args: AgentRole) -> anyhow::Result<()> {
 /// Runs a registry until a signal.
 pub(crate) async fn registry(args: settings::Registry) -> anyhow::Result<()> {
     let tasks = TaskTracker::new();
-    let shutdown = shutdown_on_signal(&tasks)?;
+    let shutdown = shutdown_on_signal()?;
     let listener = listen(args.registry_addr, "registry-addr").await?;
     info!(address = %listener.local_addr()?, "registry listens");
     build_registry(&args)?.run(listener, shutdown).await;

@@ -5,6 +5,7 @@ mod decide;
 mod error;
 mod status;
 
+pub use decide::subscription;
 pub use error::Error;
 pub use status::{RunState, Status};
 
@@ -110,8 +111,8 @@ impl Control {
                 status,
             });
         }
-        // A place that an earlier trigger of this name left behind would bring its old events.
-        self.events.unsubscribe(&trigger.name).await?;
+        // Before the hook opens: what it stores is not missed. A place that is there already is kept as it is, since another
+        // install of this name may have made it just now.
         self.events
             .subscribe(&decide::subscription(&trigger))
             .await?;
@@ -148,7 +149,11 @@ impl Control {
             .delete(Bucket::Triggers, name.as_str(), Some(revision))
             .await?;
         self.await_slots(name, |slots| slots.is_empty()).await?;
-        Ok(self.events.unsubscribe(name).await?)
+        // Whoever installed the name anew meanwhile needs its place in the log.
+        if self.find(name).await?.is_none() {
+            self.events.unsubscribe(name).await?;
+        }
+        Ok(())
     }
 
     /// Starts a trigger.

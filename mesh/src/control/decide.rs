@@ -128,7 +128,8 @@ pub(super) fn update(trigger: &Trigger, newest: &Found) -> Result<Decision, Erro
 }
 
 /// The place in the event log that a trigger needs.
-pub(super) fn subscription(trigger: &Trigger) -> Subscription {
+#[must_use]
+pub fn subscription(trigger: &Trigger) -> Subscription {
     let signals = match trigger.manifest.source() {
         Source::Event { pattern, .. } => vec![pattern.clone()],
         Source::Webhook(_) | Source::Schedule { .. } | Source::Manual => Vec::new(),
