@@ -1,5 +1,10 @@
 //! What embedded storage keeps beyond the contract of the ports: across crashes, on one disk, in one directory.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on is to end there"
+)]
+
 mod crash;
 mod directory;
 mod kill;
