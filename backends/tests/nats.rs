@@ -51,7 +51,6 @@ async fn subscribed(claim: Duration) -> (Nats, Ports) {
         trigger: name(),
         signals: vec!["workflow.*".into()],
         claim,
-        max_in_flight: 16,
     };
     ports.events.subscribe(&subscription).await.unwrap();
     (nats, ports)

@@ -25,6 +25,10 @@ pub(super) const RESERVE: usize = 8 * 1024;
 /// The most that NATS takes as headers of a stored message: `JSStreamHeaderExceedsMaximumErr` in nats-server's `errors.json`.
 const MAX_HEADERS: usize = 64 * 1024;
 
+/// How many events of one trigger may be held or wait for their retry at once, so that the server's memory of them is bounded. How
+/// many are tried at once is their holder's affair.
+const MOST_UNSETTLED: u32 = 20_000;
+
 /// The event log.
 pub(super) struct Events {
     link: Arc<Link>,
@@ -107,7 +111,7 @@ impl EventLog for Events {
             "ack_policy": "explicit",
             "ack_wait": u64::try_from(subscription.claim.as_nanos()).unwrap_or(u64::MAX / 2),
             "max_deliver": -1,
-            "max_ack_pending": subscription.max_in_flight,
+            "max_ack_pending": MOST_UNSETTLED,
             "filter_subjects": filter::subjects(subscription)?,
             "replay_policy": "instant",
         }});

@@ -96,7 +96,6 @@ mod tests {
             trigger: TriggerName::parse("a").unwrap(),
             signals: patterns.iter().map(|&pattern| pattern.to_owned()).collect(),
             claim: Duration::from_secs(30),
-            max_in_flight: 1,
         };
         let subjects = subjects(&subscription).map_err(|error| error.to_string())?;
         assert_eq!(subjects[..2], ["belfry.event.a", "belfry.tick.a"]);

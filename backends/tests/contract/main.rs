@@ -106,7 +106,7 @@ macro_rules! contract {
             first_deliveries_come_in_the_order_of_the_log
             a_consumer_that_waits_is_woken_by_a_publish
             two_consumers_share_the_work_and_no_event_goes_to_both
-            no_more_is_in_flight_than_the_subscription_allows
+            what_waits_for_its_retry_holds_up_nothing_fresh
             an_acknowledged_event_is_not_delivered_again
             an_unacked_delivery_comes_again_when_its_claim_ends
             extend_keeps_a_claim
@@ -269,7 +269,6 @@ fn subscription(trigger: &TriggerName) -> Subscription {
         trigger: trigger.clone(),
         signals: Vec::new(),
         claim: Duration::from_secs(30),
-        max_in_flight: 64,
     }
 }
 

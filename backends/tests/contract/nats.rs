@@ -38,6 +38,8 @@ impl Fixture for Servers {
             nats_url: Some(nats.url().into()),
             redis_url: Some(redis.url().into()),
             retention,
+            // A machine that runs all of these side by side is slow to answer.
+            redis_deadline: Duration::from_secs(1),
             ..Config::default()
         };
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());

@@ -124,7 +124,6 @@ fn subscription(trigger: &TriggerName) -> Subscription {
         trigger: trigger.clone(),
         signals: Vec::new(),
         claim: Duration::from_secs(60),
-        max_in_flight: 64,
     }
 }
 

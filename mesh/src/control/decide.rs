@@ -138,7 +138,6 @@ pub fn subscription(trigger: &Trigger) -> Subscription {
         trigger: trigger.name.clone(),
         signals,
         claim: CLAIM,
-        max_in_flight: trigger.manifest.delivery().max_in_flight,
     }
 }
 
