@@ -102,36 +102,49 @@ impl Control {
             )
             .await?;
         let trigger = decide::install(request, found, by, self.clock.now())?;
-        if let Some((existing, revision)) = self.find(&trigger.name).await? {
-            decide::same_install(&existing, &trigger)?;
-            let status = self.observe(&existing, revision).await?;
-            return Ok(Done {
-                changed: false,
-                before: Some(existing),
-                status,
-            });
+        if let Some(there) = self.find(&trigger.name).await? {
+            return self.installed_before(&trigger, there).await;
         }
         // Before the hook opens: what it stores is not missed. A place that is there already is kept as it is, since another
         // install of this name may have made it just now.
         self.events
             .subscribe(&decide::subscription(&trigger))
             .await?;
-        let created = self
-            .state
-            .create(Bucket::Triggers, trigger.name.as_str(), encode(&trigger))
-            .await;
-        let revision = created.map_err(|error| match error {
-            PortError::Conflict { .. } => Error::NameTaken {
-                name: trigger.name.clone(),
-                what: "a trigger that was just installed".into(),
-            },
-            other => other.into(),
-        })?;
+        let key = trigger.name.as_str();
+        let created = self.state.create(Bucket::Triggers, key, encode(&trigger));
+        let revision = match created.await {
+            Ok(revision) => revision,
+            Err(PortError::Conflict { key }) => {
+                let there = self.find(&trigger.name).await?;
+                let there = there.ok_or(PortError::Conflict { key })?;
+                // It was first, so the place in the log is to be as it needs it.
+                self.events
+                    .subscribe(&decide::subscription(&there.0))
+                    .await?;
+                return self.installed_before(&trigger, there).await;
+            }
+            Err(other) => return Err(other.into()),
+        };
         self.converge(&trigger, revision).await?;
         let status = self.observe(&trigger, revision).await?;
         Ok(Done {
             changed: true,
             before: None,
+            status,
+        })
+    }
+
+    /// What an install comes to where the name is there already.
+    async fn installed_before(
+        &self,
+        asked: &Trigger,
+        (existing, revision): (Trigger, Revision),
+    ) -> Result<Done, Error> {
+        decide::same_install(&existing, asked)?;
+        let status = self.observe(&existing, revision).await?;
+        Ok(Done {
+            changed: false,
+            before: Some(existing),
             status,
         })
     }

@@ -402,3 +402,28 @@ async fn the_command_line_does_it_all_against_the_console() -> Result<()> {
     assert!(!succeeded && text.contains("belfry dev"), "{text}");
     Ok(())
 }
+
+#[tokio::test]
+async fn two_identical_installs_at_once_make_one_trigger_that_loses_nothing() -> Result<()> {
+    let dev = Dev::start().await?;
+    let path = "/registries/install/trigger/simple-webhook";
+    let install = || {
+        dev.doors
+            .console("POST", path, Some(json!({"workflow_id": "w"})))
+    };
+    let answers = futures::future::try_join_all((0..8).map(|_| install())).await?;
+    let count = |word: &str| answers.iter().filter(|(_, a)| a["status"] == word).count();
+    assert_eq!(
+        (count("installed"), count("already_installed")),
+        (1, 7),
+        "{answers:?}"
+    );
+    dev.doors
+        .install("simple-webhook", json!({"workflow_id": "w"}))
+        .await?;
+    let (status, answer) = dev.doors.deliver("simple-webhook", unsigned("d-1")).await?;
+    assert_eq!(status, 202);
+    let id = answer["event_id"].as_str().context("no id")?;
+    dev.doors.event(id, "triggered").await?;
+    Ok(())
+}

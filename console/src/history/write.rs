@@ -121,13 +121,19 @@ fn clear(tx: &Transaction<'_>, stream: Stream) -> rusqlite::Result<()> {
 /// An id that the log holds twice (it was published again long after) is one event: the first. An outcome can have come before its
 /// event, since the two logs are read side by side.
 fn write_event(tx: &Transaction<'_>, position: Position, event: &Event) -> rusqlite::Result<()> {
+    let latest = tx
+        .prepare_cached(
+            "SELECT status, attempt, sequence FROM outcomes WHERE event_id = ?1 ORDER BY sequence DESC LIMIT 1",
+        )?
+        .query_row([event.id.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let waiting = || (event.status.as_str().to_owned(), 0, None);
+    let (status, attempts, outcome): (String, u32, Option<Sequence>) =
+        latest.unwrap_or_else(waiting);
     tx.prepare_cached(
         "INSERT OR IGNORE INTO events (sequence, stored_at, id, trigger_name, event_type, source, subject, time, delivery_id,
              content_type, size, replay_of, trace_id, status, attempts, outcome)
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, coalesce(latest.status, ?14), coalesce(latest.attempt, 0),
-             latest.sequence
-         FROM (SELECT 1) LEFT JOIN
-             (SELECT sequence, status, attempt FROM outcomes WHERE event_id = ?3 ORDER BY sequence DESC LIMIT 1) AS latest",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     )?
     .execute(params![
         position.sequence,
@@ -143,7 +149,9 @@ fn write_event(tx: &Transaction<'_>, position: Position, event: &Event) -> rusql
         event.size,
         event.replay_of.as_ref().map(|id| id.as_str()),
         event.trace_id,
-        event.status.as_str(),
+        status,
+        attempts,
+        outcome,
     ])?;
     Ok(())
 }
@@ -169,7 +177,7 @@ fn write_outcome(
     ])?;
     tx.prepare_cached(
         "UPDATE events SET status = ?2, attempts = max(attempts, ?3), outcome = ?4
-         WHERE id = ?1 AND (outcome IS NULL OR outcome < ?4)",
+         WHERE id = ?1 AND coalesce(outcome, 0) < ?4",
     )?
     .execute(params![
         outcome.event_id.as_str(),

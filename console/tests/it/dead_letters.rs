@@ -37,6 +37,7 @@ async fn a_dead_letter_is_replayed_once_however_often_it_is_asked_for() {
         0,
         "it is gone at once"
     );
+    assert_eq!(mesh.letters_in_the_log().await, 0);
     for _ in 0..3 {
         let repeated = mesh.command("POST", "/events/lost/replay").await;
         assert_eq!(
@@ -162,6 +163,7 @@ async fn a_dead_letter_is_kept_when_another_trigger_gets_its_replay() {
         202
     );
     assert_eq!(mesh.read("/dead-letters").await["count"], 1);
+    assert_eq!(mesh.letters_in_the_log().await, 1);
     mesh.stop().await;
 }
 
@@ -195,6 +197,7 @@ async fn a_discarded_dead_letter_is_gone_and_its_event_is_not() {
     assert_eq!(mesh.command("DELETE", "/dead-letters/a").await.status, 404);
     assert_eq!(mesh.read("/dead-letters").await["count"], 1);
     assert_eq!(mesh.read("/events/a").await["status"], "dead");
+    assert_eq!(mesh.letters_in_the_log().await, 1);
     mesh.stop().await;
 }
 

@@ -13,7 +13,7 @@ use belfry_mesh::package::{Manifest, PackageName};
 use belfry_mesh::placement::Slot;
 use belfry_mesh::port::Ports;
 use belfry_mesh::port::clock::Clock;
-use belfry_mesh::port::log::{Delivery, Sequence};
+use belfry_mesh::port::log::{Delivery, Range, Sequence};
 use belfry_mesh::port::packages::{self, Found, Listed, Packages};
 use belfry_mesh::port::state::{Bucket, Change};
 use belfry_mesh::trace::TraceParent;
@@ -275,6 +275,21 @@ impl Mesh {
             .bury(&DeadLetter { event, outcome })
             .await
             .unwrap();
+    }
+
+    /// How many dead letters the log has.
+    pub(crate) async fn letters_in_the_log(&self) -> usize {
+        let range = Range {
+            after: 0,
+            live: false,
+        };
+        self.ports
+            .outcomes
+            .dead_letters(range)
+            .await
+            .unwrap()
+            .count()
+            .await
     }
 
     /// Whether a trigger is in the state.
