@@ -28,6 +28,10 @@ const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::f
 /// How long an outcome is tried to be recorded. After that its delivery is left to come again, under the same idempotency key.
 const RECORD_FOR: Duration = Duration::from_secs(120);
 
+/// How many attempts more than its policy's an event gets whose attempts ended without an answer, because their holder died or
+/// stopped. They may have run; the idempotency key keeps the repetition from running twice.
+const UNANSWERED: u32 = 3;
+
 /// What a pump works on.
 #[derive(Clone)]
 pub(crate) struct Job {
@@ -42,6 +46,8 @@ pub(crate) struct Job {
     /// How many events are posted at once.
     pub(crate) max_in_flight: usize,
     pub(crate) holder: Holder,
+    /// Cancelled when the slot's lease is lost: another holder tries its events.
+    pub(crate) lost: CancellationToken,
 }
 
 /// What a pump works with.
@@ -201,22 +207,18 @@ impl Pump {
     /// Makes the attempt, with the claim kept alive, and says what became of it.
     async fn attempt(&self, event: &Event, attempt: u32, claim: &dyn Claim) -> Outcome {
         let began = Instant::now();
-        if attempt > self.job.policy.max_attempts {
-            // Whoever made the last attempt died before it could say how it ended.
-            let reason =
-                "the last attempt ended with the death of the agent that made it".to_owned();
-            return self.outcome(
-                event,
-                attempt - 1,
-                began,
-                Decision::Spent,
-                Reply::none(reason),
-            );
+        if attempt > self.job.policy.max_attempts + UNANSWERED {
+            let reason = "its last attempts ended without an answer, for their agents died or stopped; it may have run";
+            let none = Reply::none(reason.to_owned());
+            return self.outcome(event, attempt - 1, began, Decision::Spent, none);
         }
         let post = attempt::post(&self.tools.http, &self.job.url, event, self.job.timeout);
         let reply = keep_alive(claim, post).await;
         let decision = retry::decide(&self.job.policy, attempt, reply.answer, self.draw());
-        self.note(matches!(decision, Decision::Retry(_) | Decision::Spent));
+        self.note(
+            began,
+            matches!(decision, Decision::Retry(_) | Decision::Spent),
+        );
         self.outcome(event, attempt, began, decision, reply)
     }
 
@@ -268,6 +270,11 @@ impl Pump {
             latency_ms,
             ..
         } = outcome;
+        let failed = matches!(status, Status::Dead | Status::Retrying);
+        if failed && self.job.lost.is_cancelled() {
+            info!(trigger = %self.job.trigger, event_id = %event.id, attempt, "an attempt failed after its slot was lost; the slot's new holder tries the event");
+            return Ok(());
+        }
         let record = async {
             if status == Status::Dead {
                 let letter = DeadLetter {
@@ -314,8 +321,9 @@ impl Pump {
         }
     }
 
-    fn note(&self, failed: bool) {
-        let turn = self.breaker().note(self.now(), failed);
+    fn note(&self, began: Instant, failed: bool) {
+        let began = began.saturating_duration_since(self.began);
+        let turn = self.breaker().note(began, self.now(), failed);
         match turn {
             Some(Turn::Opened) => {
                 warn!(trigger = %self.job.trigger, "the target keeps failing; pulling stops but for a probe now and then")

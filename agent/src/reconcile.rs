@@ -105,6 +105,9 @@ impl Reconciler {
     fn see_trigger(&mut self, change: Change) {
         match change {
             Change::Put(entry) => match control::decode(&entry) {
+                Ok(trigger) if trigger.leaving => {
+                    self.triggers.remove(&trigger.name);
+                }
                 Ok(trigger) => {
                     self.triggers
                         .insert(trigger.name.clone(), (Arc::new(trigger), entry.revision));

@@ -145,6 +145,7 @@ impl HeldSlot {
             policy: delivery.retry,
             timeout: delivery.timeout,
             max_in_flight: delivery.max_in_flight as usize,
+            lost: self.stop.clone(),
             holder: Holder {
                 node: agent.config.node.clone(),
                 slot: self.slot.index,

@@ -29,7 +29,7 @@ pub struct Cli {
         long,
         global = true,
         env = "BELFRY_LOG",
-        default_value = "info",
+        default_value = "info,async_nats=warn",
         value_name = "FILTER",
         help_heading = "General"
     )]

@@ -193,8 +193,15 @@ async fn greet(args: &Dev, at: &Addresses) -> anyhow::Result<()> {
     ))?;
     say(&format!("  data          {}", args.backends.data.display()))?;
     say("\nTry next, in another terminal:")?;
+    // As it was called, which need not be on the PATH.
+    let called = std::env::args()
+        .next()
+        .unwrap_or_else(|| "belfry".to_owned());
     for command in next_commands(args.demo) {
-        say(&format!("  {command}"))?;
+        say(&format!(
+            "  {}",
+            command.replace("belfry ", &format!("{called} "))
+        ))?;
     }
     Ok(())
 }

@@ -62,6 +62,14 @@ pub struct Install {
     pub auth: Option<Auth>,
 }
 
+/// What a change of the desired state came to.
+struct Written {
+    changed: bool,
+    before: Trigger,
+    trigger: Trigger,
+    revision: Revision,
+}
+
 /// What a command came to.
 #[derive(Debug, Clone)]
 pub struct Done {
@@ -149,24 +157,25 @@ impl Control {
         })
     }
 
-    /// Uninstalls a trigger. What it had left to do is dropped; its history stays.
+    /// Uninstalls a trigger. What it had left to do is dropped; its history stays. Its name is taken until its place in the event
+    /// log is gone, so that no later trigger of that name gets its events or loses its own. An uninstall that was cut off is
+    /// finished by the next.
     ///
     /// # Errors
     /// [`Error::NotInstalled`].
-    pub async fn uninstall(&self, name: &TriggerName) -> Result<(), Error> {
-        let (_, revision) = self
-            .find(name)
-            .await?
-            .ok_or_else(|| Error::NotInstalled(name.clone()))?;
-        self.state
-            .delete(Bucket::Triggers, name.as_str(), Some(revision))
-            .await?;
+    pub async fn uninstall(&self, name: &TriggerName, by: &str) -> Result<(), Error> {
+        let revision = self.write(name, decide::leave, by).await?.revision;
         self.await_slots(name, |slots| slots.is_empty()).await?;
-        // Whoever installed the name anew meanwhile needs its place in the log.
-        if self.find(name).await?.is_none() {
-            self.events.unsubscribe(name).await?;
+        self.events.unsubscribe(name).await?;
+        let deleted = self
+            .state
+            .delete(Bucket::Triggers, name.as_str(), Some(revision))
+            .await;
+        match deleted {
+            // Another uninstall of it came to the end first.
+            Err(PortError::Conflict { .. }) => Ok(()),
+            other => Ok(other?),
         }
-        Ok(())
     }
 
     /// Starts a trigger.
@@ -213,10 +222,7 @@ impl Control {
         registry: Option<&str>,
         by: &str,
     ) -> Result<Done, Error> {
-        let (trigger, _) = self
-            .find(name)
-            .await?
-            .ok_or_else(|| Error::NotInstalled(name.clone()))?;
+        let (trigger, _) = self.installed(name).await?;
         let package = trigger.manifest.name().clone();
         let registry = registry.unwrap_or(&trigger.registry);
         let found = self.packages.find(&package, None, Some(registry)).await?;
@@ -224,10 +230,7 @@ impl Control {
             .change(name, |trigger| decide::update(trigger, &found), by)
             .await?;
         if done.changed {
-            let (trigger, _) = self
-                .find(name)
-                .await?
-                .ok_or_else(|| Error::NotInstalled(name.clone()))?;
+            let (trigger, _) = self.installed(name).await?;
             self.events
                 .subscribe(&decide::subscription(&trigger))
                 .await?;
@@ -240,10 +243,7 @@ impl Control {
     /// # Errors
     /// [`Error::NotInstalled`].
     pub async fn status(&self, name: &TriggerName) -> Result<Status, Error> {
-        let (trigger, revision) = self
-            .find(name)
-            .await?
-            .ok_or_else(|| Error::NotInstalled(name.clone()))?;
+        let (trigger, revision) = self.installed(name).await?;
         self.observe(&trigger, revision).await
     }
 
@@ -264,6 +264,9 @@ impl Control {
         let mut list = Vec::new();
         for entry in self.state.list(Bucket::Triggers).await? {
             let trigger = decode(&entry)?;
+            if trigger.leaving {
+                continue;
+            }
             let slots = slots.remove(&trigger.name).unwrap_or_default();
             list.push(Status::of(&trigger, entry.revision, slots));
         }
@@ -282,9 +285,7 @@ impl Control {
         data: Bytes,
         trace: TraceParent,
     ) -> Result<EventId, Error> {
-        self.find(name)
-            .await?
-            .ok_or_else(|| Error::NotInstalled(name.clone()))?;
+        self.installed(name).await?;
         let event = Proven::run(name, id, data, self.clock.now(), trace);
         self.events.publish(&event).await?;
         Ok(event.event().id.clone())
@@ -302,9 +303,7 @@ impl Control {
         after: Sequence,
         dead_letter: Option<Sequence>,
     ) -> Result<(EventId, Receipt), Error> {
-        self.find(name)
-            .await?
-            .ok_or_else(|| Error::NotInstalled(name.clone()))?;
+        self.installed(name).await?;
         let event = Proven::replay(stored, name, after, self.clock.now());
         let receipt = self.events.publish(&event).await?;
         if let Some(sequence) = dead_letter {
@@ -313,13 +312,35 @@ impl Control {
         Ok((event.event().id.clone(), receipt))
     }
 
-    /// Reads, decides, and writes on the revision that was read; again if somebody else wrote meanwhile.
+    /// Changes a trigger that is installed, and waits until it is so.
     async fn change(
         &self,
         name: &TriggerName,
         decide: impl Fn(&Trigger) -> Result<decide::Decision, Error>,
         by: &str,
     ) -> Result<Done, Error> {
+        let decide = |trigger: &Trigger| match trigger.leaving {
+            true => Err(Error::NotInstalled(name.clone())),
+            false => decide(trigger),
+        };
+        let written = self.write(name, decide, by).await?;
+        if written.changed {
+            self.converge(&written.trigger, written.revision).await?;
+        }
+        Ok(Done {
+            changed: written.changed,
+            status: self.observe(&written.trigger, written.revision).await?,
+            before: Some(written.before),
+        })
+    }
+
+    /// Reads, decides, and writes on the revision that was read; again if somebody else wrote meanwhile.
+    async fn write(
+        &self,
+        name: &TriggerName,
+        decide: impl Fn(&Trigger) -> Result<decide::Decision, Error>,
+        by: &str,
+    ) -> Result<Written, Error> {
         for _ in 0..ATTEMPTS {
             let (before, revision) = self
                 .find(name)
@@ -327,11 +348,11 @@ impl Control {
                 .ok_or_else(|| Error::NotInstalled(name.clone()))?;
             let (mut trigger, what) = match decide(&before)? {
                 decide::Decision::Keep => {
-                    let status = self.observe(&before, revision).await?;
-                    return Ok(Done {
+                    return Ok(Written {
                         changed: false,
-                        before: Some(before),
-                        status,
+                        trigger: before.clone(),
+                        before,
+                        revision,
                     });
                 }
                 decide::Decision::Write(trigger, what) => (*trigger, what),
@@ -347,12 +368,11 @@ impl Control {
                 .await;
             match written {
                 Ok(revision) => {
-                    self.converge(&trigger, revision).await?;
-                    let status = self.observe(&trigger, revision).await?;
-                    return Ok(Done {
+                    return Ok(Written {
                         changed: true,
-                        before: Some(before),
-                        status,
+                        trigger,
+                        before,
+                        revision,
                     });
                 }
                 Err(PortError::Conflict { .. }) => {}
@@ -365,6 +385,15 @@ impl Control {
         .into())
     }
 
+    /// The trigger, if it is installed and not on its way out.
+    async fn installed(&self, name: &TriggerName) -> Result<(Trigger, Revision), Error> {
+        let found = self.find(name).await?;
+        found
+            .filter(|(trigger, _)| !trigger.leaving)
+            .ok_or_else(|| Error::NotInstalled(name.clone()))
+    }
+
+    /// What the state has under the name.
     async fn find(&self, name: &TriggerName) -> Result<Option<(Trigger, Revision)>, Error> {
         let entry = self.state.get(Bucket::Triggers, name.as_str()).await?;
         entry

@@ -7,6 +7,7 @@ use anyhow::Result;
 use async_trait::async_trait;
 use belfry_backends::clock::System;
 use belfry_console::{Config, Console, Error};
+use belfry_mesh::control;
 use belfry_mesh::event::Proven;
 use belfry_mesh::outcome::{DeadLetter, Holder, Outcome, Status};
 use belfry_mesh::package::{Manifest, PackageName};
@@ -294,12 +295,8 @@ impl Mesh {
 
     /// Whether a trigger is in the state.
     pub(crate) async fn is_installed(&self, name: &str) -> bool {
-        self.ports
-            .state
-            .get(Bucket::Triggers, name)
-            .await
-            .unwrap()
-            .is_some()
+        let entry = self.ports.state.get(Bucket::Triggers, name).await.unwrap();
+        entry.is_some_and(|entry| !control::decode(&entry).unwrap().leaving)
     }
 
     /// Closes the storage under the console.

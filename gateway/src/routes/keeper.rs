@@ -105,8 +105,13 @@ impl Keeper {
     fn take(&mut self, change: Change) {
         match change {
             Change::Put(entry) => {
+                let trigger = read(&entry);
+                if trigger.as_ref().is_some_and(|trigger| trigger.leaving) {
+                    self.records.remove(&entry.key);
+                    return;
+                }
                 let record = Record {
-                    trigger: read(&entry).map(Box::new),
+                    trigger: trigger.map(Box::new),
                     route: None,
                 };
                 if let Some(shown) = &mut self.shown {

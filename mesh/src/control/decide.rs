@@ -49,6 +49,7 @@ pub(super) fn install(
         auth: request.auth,
         desired: Desired::Running,
         restarts: 0,
+        leaving: false,
         installed_at: now,
         change: Change {
             what: format!("installed {}", manifest.version()),
@@ -63,7 +64,10 @@ pub(super) fn install(
 
 /// Whether a trigger that is there is what an install asks for.
 pub(super) fn same_install(existing: &Trigger, asked: &Trigger) -> Result<(), Error> {
-    let differs = if existing.manifest.name() != asked.manifest.name() {
+    let differs = if existing.leaving {
+        "a trigger that is being uninstalled (uninstall it again if that does not come to an end)"
+            .to_owned()
+    } else if existing.manifest.name() != asked.manifest.name() {
         format!("package `{}`", existing.manifest.name())
     } else if existing.manifest.version() != asked.manifest.version() {
         format!(
@@ -96,6 +100,18 @@ pub(super) fn desire(trigger: &Trigger, desired: Desired, what: &str) -> Result<
         }),
         what.to_owned(),
     ))
+}
+
+/// What becomes of a trigger that is to be uninstalled.
+pub(super) fn leave(trigger: &Trigger) -> Result<Decision, Error> {
+    if trigger.leaving {
+        return Ok(Decision::Keep);
+    }
+    let leaving = Trigger {
+        leaving: true,
+        ..trigger.clone()
+    };
+    Ok(Decision::Write(Box::new(leaving), "uninstalled".to_owned()))
 }
 
 /// What becomes of a trigger that should start anew.

@@ -1,6 +1,6 @@
 //! How a trigger is: what should be beside what is, in the words that existing clients know, and some of our own.
 
-use crate::package::Manifest;
+use crate::package::{Manifest, Source};
 use crate::placement::Slot;
 use crate::target::Target;
 use crate::trigger::{Desired, SlotState, SlotStatus, Trigger};
@@ -85,7 +85,7 @@ impl Status {
             target: trigger.target.clone(),
             revision,
             change: trigger.change.what.clone(),
-            detail: detail(trigger.desired, &slots),
+            detail: detail(trigger, &slots),
             slots,
         }
     }
@@ -101,10 +101,20 @@ fn run_state(slots: &BTreeMap<u32, SlotStatus>) -> RunState {
     }
 }
 
-fn detail(desired: Desired, slots: &BTreeMap<u32, SlotStatus>) -> Option<String> {
-    let told = slots.values().find_map(|slot| slot.detail.clone());
-    let unheld = || "no node has taken it yet; is an agent running? (`belfry agent`)".to_owned();
-    told.or_else(|| (desired == Desired::Running && slots.is_empty()).then(unheld))
+fn detail(trigger: &Trigger, slots: &BTreeMap<u32, SlotStatus>) -> Option<String> {
+    if let Some(told) = slots.values().find_map(|slot| slot.detail.clone()) {
+        return Some(told);
+    }
+    if trigger.desired == Desired::Running && slots.is_empty() {
+        return Some("no node has taken it yet; is an agent running? (`belfry agent`)".to_owned());
+    }
+    let clockless = matches!(trigger.manifest.source(), Source::Schedule { .. });
+    clockless.then(|| {
+        format!(
+            "this version has no scheduler: only `belfry run {}` runs it",
+            trigger.name
+        )
+    })
 }
 
 /// Whether the slots are at the revision and neither starting nor unheld.
