@@ -93,7 +93,7 @@ pub(crate) async fn registry(args: settings::Registry) -> anyhow::Result<()> {
 fn shared(role: &str, backends: &settings::Backends) -> anyhow::Result<()> {
     if backends.nats_url.is_none() {
         bail!(
-            "a {role} of its own meets the others over NATS: give --nats-url or BELFRY_NATS_URL (`belfry dev` runs all roles in one process without it)"
+            "{role} meets the other roles over NATS: give --nats-url or BELFRY_NATS_URL (`belfry dev` runs all roles in one process without it)"
         );
     }
     Ok(())

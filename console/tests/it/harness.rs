@@ -7,7 +7,6 @@ use anyhow::Result;
 use async_trait::async_trait;
 use belfry_backends::clock::System;
 use belfry_console::{Config, Console, Error};
-use belfry_mesh::control;
 use belfry_mesh::event::Proven;
 use belfry_mesh::outcome::{DeadLetter, Holder, Outcome, Status};
 use belfry_mesh::package::{Manifest, PackageName};
