@@ -47,6 +47,31 @@ pub(crate) async fn resolve(
     assemble(trigger, contract, &texts, &known)
 }
 
+/// A text without what this node keeps for the trigger: what is not to leave the node stands in it as `***`.
+///
+/// # Errors
+/// If a secret is there and cannot be read.
+pub(crate) async fn conceal(
+    text: &str,
+    trigger: &Trigger,
+    secrets: &dyn Secrets,
+) -> Result<String, Error> {
+    let texts = texts(trigger);
+    let named: BTreeSet<&str> = texts.values().flat_map(Text::variables).collect();
+    let mut concealed = text.to_owned();
+    for name in named {
+        let value = secrets.resolve(&trigger.secret_name(name)).await?;
+        let value = value
+            .as_ref()
+            .map_or("", ExposeSecret::expose_secret)
+            .trim();
+        if !value.is_empty() {
+            concealed = concealed.replace(value, "***");
+        }
+    }
+    Ok(concealed)
+}
+
 /// What the package and the installer say of each variable. A secret that the package names and says nothing more of stands for
 /// itself.
 fn texts(trigger: &Trigger) -> BTreeMap<String, Text> {

@@ -127,6 +127,9 @@ pub struct Dev {
     /// The agent's.
     #[command(flatten)]
     pub agent: settings::Agent,
+    /// The containers'.
+    #[command(flatten)]
+    pub containers: settings::Containers,
     /// The orchestrator's.
     #[command(flatten)]
     pub orchestrator: settings::Orchestrator,
@@ -185,6 +188,9 @@ pub struct AgentRole {
     /// The agent's.
     #[command(flatten)]
     pub agent: settings::Agent,
+    /// The containers'.
+    #[command(flatten)]
+    pub containers: settings::Containers,
     /// The orchestrator's.
     #[command(flatten)]
     pub orchestrator: settings::Orchestrator,
