@@ -200,7 +200,7 @@ async fn an_agent_that_is_killed_finds_its_container_again_and_leaves_it_running
         "start of the killed agent to the next run: {:.2?}",
         began.elapsed()
     );
-    assert_eq!(mesh.containers.names()?, [name.clone()]);
+    assert_eq!(mesh.containers.names()?, std::slice::from_ref(&name));
     assert_eq!(identity(&name)?, before, "it was made or started again");
 
     mesh.dev.belfry.stop()?;

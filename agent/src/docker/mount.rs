@@ -63,7 +63,7 @@ fn allow(source: &str, policy: &Policy) -> Result<(), Refusal> {
         .file_name()
         .is_some_and(|name| SOCKETS.iter().any(|socket| name == *socket));
     let shows_run = |run: &&str| Path::new(run).starts_with(path) || path.starts_with(run);
-    if is_socket || RUN.iter().any(|run| shows_run(&run)) {
+    if is_socket || RUN.iter().any(shows_run) {
         return Err(format!(
             "its package mounts `{source}`, by which it would have the container engine and with it the node; no trigger gets that, so leave it out"
         ));
