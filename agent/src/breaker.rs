@@ -29,6 +29,7 @@ impl Default for Settings {
 pub(crate) struct Breaker {
     settings: Settings,
     failures: u32,
+    opened_at: Duration,
     closed_from: Duration,
 }
 
@@ -67,13 +68,17 @@ impl Breaker {
         }
     }
 
-    /// Takes note of how an attempt ended: whether the target failed (did not answer, or answered that it cannot now).
-    /// Answers whether this opened or closed the breaker.
-    pub(crate) fn note(&mut self, now: Duration, failed: bool) -> Option<Turn> {
+    /// Takes note of how an attempt that began at `began` ended: whether the target failed (did not answer, or answered that it
+    /// cannot now). Of those that were under way when the breaker opened, only a success says something new. Answers whether
+    /// this opened or closed the breaker.
+    pub(crate) fn note(&mut self, began: Duration, now: Duration, failed: bool) -> Option<Turn> {
         let was_open = self.failures >= self.settings.threshold;
         if !failed {
             self.failures = 0;
             return was_open.then_some(Turn::Closed);
+        }
+        if was_open && began < self.opened_at {
+            return None;
         }
         self.failures = self.failures.saturating_add(1);
         let beyond = self.failures.checked_sub(self.settings.threshold)?;
@@ -82,6 +87,7 @@ impl Breaker {
             .cooldown
             .saturating_mul(2_u32.saturating_pow(beyond))
             .min(self.settings.cap);
+        self.opened_at = now;
         self.closed_from = now + wait;
         (!was_open).then_some(Turn::Opened)
     }
@@ -105,7 +111,7 @@ mod tests {
     fn sick(failures: u32) -> Breaker {
         let mut breaker = Breaker::new(Settings::default());
         for _ in 0..failures {
-            breaker.note(Duration::ZERO, true);
+            breaker.note(Duration::ZERO, Duration::ZERO, true);
         }
         breaker
     }
@@ -113,7 +119,10 @@ mod tests {
     #[test]
     fn it_opens_at_the_threshold_and_stops_the_pulling() {
         assert_eq!(sick(4).allowance(Duration::ZERO, 0), Allowance::All);
-        assert_eq!(sick(4).note(Duration::ZERO, true), Some(Turn::Opened));
+        assert_eq!(
+            sick(4).note(Duration::ZERO, Duration::ZERO, true),
+            Some(Turn::Opened)
+        );
         assert_eq!(
             sick(5).allowance(Duration::ZERO, 0),
             Allowance::Nothing(SECOND)
@@ -133,10 +142,10 @@ mod tests {
     #[test]
     fn a_failed_probe_doubles_the_cooldown_up_to_its_cap() {
         let mut breaker = sick(5);
-        assert_eq!(breaker.note(SECOND, true), None);
+        assert_eq!(breaker.note(SECOND, SECOND, true), None);
         assert_eq!(breaker.allowance(SECOND, 0), Allowance::Nothing(2 * SECOND));
         for _ in 0..40 {
-            breaker.note(SECOND, true);
+            breaker.note(SECOND, SECOND, true);
         }
         assert_eq!(
             breaker.allowance(SECOND, 0),
@@ -147,8 +156,23 @@ mod tests {
     #[test]
     fn one_success_closes_it() {
         let mut breaker = sick(9);
-        assert_eq!(breaker.note(SECOND, false), Some(Turn::Closed));
+        assert_eq!(breaker.note(SECOND, SECOND, false), Some(Turn::Closed));
         assert_eq!(breaker.allowance(SECOND, 3), Allowance::All);
-        assert_eq!(breaker.note(SECOND, false), None);
+        assert_eq!(breaker.note(SECOND, SECOND, false), None);
+    }
+
+    #[test]
+    fn what_was_under_way_when_it_opened_does_not_keep_it_open() {
+        let mut breaker = sick(4);
+        breaker.note(Duration::ZERO, SECOND, true);
+        for _ in 0..16 {
+            assert_eq!(breaker.note(Duration::ZERO, SECOND, true), None);
+        }
+        assert_eq!(breaker.allowance(2 * SECOND, 0), Allowance::One);
+        let mut breaker = breaker.clone();
+        assert_eq!(
+            breaker.note(Duration::ZERO, SECOND, false),
+            Some(Turn::Closed)
+        );
     }
 }

@@ -4,7 +4,7 @@ use crate::attempt::{self, Reply};
 use crate::breaker::{Allowance, Breaker, Settings, Turn};
 use belfry_mesh::name::TriggerName;
 use belfry_mesh::outcome::{Holder, Status};
-use belfry_mesh::port::log::{Claim, Consumer, Delivery};
+use belfry_mesh::port::log::{Claim, Consumer, Delivery, Subscription};
 use belfry_mesh::port::{Error, Ports};
 use belfry_mesh::retry::{self, Decision, Policy};
 use belfry_mesh::{DeadLetter, Event, Outcome};
@@ -28,10 +28,16 @@ const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::f
 /// How long an outcome is tried to be recorded. After that its delivery is left to come again, under the same idempotency key.
 const RECORD_FOR: Duration = Duration::from_secs(120);
 
+/// How many attempts more than its policy's an event gets whose attempts ended without an answer, because their holder died or
+/// stopped. They may have run; the idempotency key keeps the repetition from running twice.
+const UNANSWERED: u32 = 3;
+
 /// What a pump works on.
 #[derive(Clone)]
 pub(crate) struct Job {
     pub(crate) trigger: TriggerName,
+    /// Its place in the event log.
+    pub(crate) subscription: Subscription,
     /// Where events are posted to.
     pub(crate) url: String,
     pub(crate) policy: Policy,
@@ -40,6 +46,8 @@ pub(crate) struct Job {
     /// How many events are posted at once.
     pub(crate) max_in_flight: usize,
     pub(crate) holder: Holder,
+    /// Cancelled when the slot's lease is lost: another holder tries its events.
+    pub(crate) lost: CancellationToken,
 }
 
 /// What a pump works with.
@@ -98,8 +106,25 @@ impl Pump {
                 Err(error) => error,
             };
             warn!(trigger = %self.job.trigger, %error, "events cannot be pulled; trying again");
+            if matches!(error, Error::NotFound(_)) {
+                self.subscribe_anew().await;
+            }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(RECONNECT.1);
+        }
+    }
+
+    /// Makes the trigger's place in the log where it was lost (an uninstall that raced with this install, a stream that was made
+    /// anew): the slot is held, so the trigger is installed.
+    async fn subscribe_anew(&self) {
+        if let Err(error) = self
+            .tools
+            .ports
+            .events
+            .subscribe(&self.job.subscription)
+            .await
+        {
+            warn!(trigger = %self.job.trigger, %error, "the trigger's place in the event log cannot be made");
         }
     }
 
@@ -114,13 +139,14 @@ impl Pump {
         loop {
             let mut permits = vec![self.acquire(room).await];
             let in_flight = self.job.max_in_flight - room.available_permits() - 1;
+            // Listening before looking: an attempt that ends in between is not missed.
+            let ended = self.ended.notified();
             let allowance = self.breaker().allowance(self.now(), in_flight);
             let most = match allowance {
                 Allowance::All => self.job.max_in_flight,
                 Allowance::One => 1,
                 Allowance::Nothing(wait) => {
                     drop(permits);
-                    let ended = self.ended.notified();
                     tokio::time::timeout(wait, ended).await.ok();
                     continue;
                 }
@@ -160,10 +186,19 @@ impl Pump {
             ..
         } = delivery;
         let work = self.attempt(&event, attempt, claim.as_ref());
-        if let Some(outcome) = give_up.run_until_cancelled(work).await
-            && let Err(error) = self.settle(&event, outcome, claim).await
-        {
-            warn!(trigger = %self.job.trigger, event_id = %event.id, %error, "an outcome could not be stored; the event will be delivered again");
+        let settled = match give_up.run_until_cancelled(work).await {
+            Some(outcome) => {
+                let settling = self.settle(&event, outcome, claim);
+                give_up
+                    .run_until_cancelled(settling)
+                    .await
+                    .unwrap_or(Ok(()))
+            }
+            // Handed back, so that the next holder need not wait for the claim to end.
+            None => claim.retry_after(Duration::ZERO).await,
+        };
+        if let Err(error) = settled {
+            warn!(trigger = %self.job.trigger, event_id = %event.id, %error, "an event could not be settled; it will be delivered again");
         }
         drop(permit);
         self.ended.notify_waiters();
@@ -172,22 +207,18 @@ impl Pump {
     /// Makes the attempt, with the claim kept alive, and says what became of it.
     async fn attempt(&self, event: &Event, attempt: u32, claim: &dyn Claim) -> Outcome {
         let began = Instant::now();
-        if attempt > self.job.policy.max_attempts {
-            // Whoever made the last attempt died before it could say how it ended.
-            let reason =
-                "the last attempt ended with the death of the agent that made it".to_owned();
-            return self.outcome(
-                event,
-                attempt - 1,
-                began,
-                Decision::Spent,
-                Reply::none(reason),
-            );
+        if attempt > self.job.policy.max_attempts + UNANSWERED {
+            let reason = "its last attempts ended without an answer, for their agents died or stopped; it may have run";
+            let none = Reply::none(reason.to_owned());
+            return self.outcome(event, attempt - 1, began, Decision::Spent, none);
         }
         let post = attempt::post(&self.tools.http, &self.job.url, event, self.job.timeout);
         let reply = keep_alive(claim, post).await;
         let decision = retry::decide(&self.job.policy, attempt, reply.answer, self.draw());
-        self.note(matches!(decision, Decision::Retry(_) | Decision::Spent));
+        self.note(
+            began,
+            matches!(decision, Decision::Retry(_) | Decision::Spent),
+        );
         self.outcome(event, attempt, began, decision, reply)
     }
 
@@ -239,6 +270,11 @@ impl Pump {
             latency_ms,
             ..
         } = outcome;
+        let failed = matches!(status, Status::Dead | Status::Retrying);
+        if failed && self.job.lost.is_cancelled() {
+            info!(trigger = %self.job.trigger, event_id = %event.id, attempt, "an attempt failed after its slot was lost; the slot's new holder tries the event");
+            return Ok(());
+        }
         let record = async {
             if status == Status::Dead {
                 let letter = DeadLetter {
@@ -285,8 +321,9 @@ impl Pump {
         }
     }
 
-    fn note(&self, failed: bool) {
-        let turn = self.breaker().note(self.now(), failed);
+    fn note(&self, began: Instant, failed: bool) {
+        let began = began.saturating_duration_since(self.began);
+        let turn = self.breaker().note(began, self.now(), failed);
         match turn {
             Some(Turn::Opened) => {
                 warn!(trigger = %self.job.trigger, "the target keeps failing; pulling stops but for a probe now and then")

@@ -52,6 +52,8 @@ struct Reconciler {
     campaigns: BTreeMap<Slot, CancellationToken>,
     held: BTreeMap<Slot, HeldSlot>,
     removing: BTreeSet<String>,
+    /// The state took the latest report.
+    heard: bool,
 }
 
 /// Reconciles until `shutdown`, then leaves its slots.
@@ -67,6 +69,7 @@ pub(crate) async fn run(agent: Arc<Agent>, tasks: &TaskTracker, shutdown: Cancel
         campaigns: BTreeMap::new(),
         held: BTreeMap::new(),
         removing: BTreeSet::new(),
+        heard: true,
     };
     shutdown.run_until_cancelled(reconciler.follow(notes)).await;
     reconciler.leave_all().await;
@@ -102,6 +105,9 @@ impl Reconciler {
     fn see_trigger(&mut self, change: Change) {
         match change {
             Change::Put(entry) => match control::decode(&entry) {
+                Ok(trigger) if trigger.leaving => {
+                    self.triggers.remove(&trigger.name);
+                }
                 Ok(trigger) => {
                     self.triggers
                         .insert(trigger.name.clone(), (Arc::new(trigger), entry.revision));
@@ -154,12 +160,16 @@ impl Reconciler {
         info!(%slot, token = lease.token, node = %self.agent.config.node, "slot taken");
         self.campaigns.remove(&slot);
         let (lost, token, notes) = (lease.hold.lost(), lease.token, self.notes.clone());
-        let key = slot.clone();
+        let (key, stop) = (slot.clone(), CancellationToken::new());
+        let stopped = stop.clone();
         self.tasks.spawn(async move {
             lost.await;
+            // The pump is stopped here and not by the loop, which may be waiting for a bus that is away.
+            stopped.cancel();
             notes.send(Note::Lost(key, token)).ok();
         });
-        self.held.insert(slot.clone(), HeldSlot::new(slot, lease));
+        self.held
+            .insert(slot.clone(), HeldSlot::new(slot, lease, stop));
     }
 
     fn lose(&mut self, slot: &Slot, token: u64) {
@@ -198,6 +208,7 @@ impl Reconciler {
         let mut slots: Vec<Slot> = self.held.keys().cloned().collect();
         slots.retain(|slot| self.keep(slot, by_slot.get(slot)));
         let mut wake = self.agent.config.resync;
+        self.heard = true;
         for slot in slots {
             let instances = by_slot.remove(&slot).unwrap_or_default();
             wake = wake.min(self.settle_slot(&slot, &instances).await);
@@ -317,11 +328,14 @@ impl Reconciler {
             );
             self.tasks.spawn(start);
         }
-        held.report(&self.agent, revision, &plan).await;
-        let wake = if held.is_settled() {
-            self.agent.config.resync
-        } else {
-            LOOK_AGAIN
+        // A state that is away is not asked again for each of many slots.
+        if self.heard {
+            self.heard = held.report(&self.agent, revision, &plan).await;
+        }
+        let wake = match (held.is_settled(), self.heard) {
+            (true, _) => self.agent.config.resync,
+            (false, true) => LOOK_AGAIN,
+            (false, false) => RECONNECT,
         };
         let due = held
             .wakes_at()

@@ -4,6 +4,7 @@ use crate::Agent;
 use crate::plan::Plan;
 use crate::pump::{self, Job, Tools};
 use belfry_mesh::Trigger;
+use belfry_mesh::control;
 use belfry_mesh::outcome::Holder;
 use belfry_mesh::placement::Slot;
 use belfry_mesh::port::lease::Held;
@@ -30,6 +31,7 @@ const RESTART: Policy = Policy {
 pub(crate) struct HeldSlot {
     pub(crate) slot: Slot,
     pub(crate) lease: Held,
+    stop: CancellationToken,
     /// The revision that is being started.
     pub(crate) starting: Option<u64>,
     failure: Option<Failure>,
@@ -53,10 +55,12 @@ struct Pumping {
 }
 
 impl HeldSlot {
-    pub(crate) fn new(slot: Slot, lease: Held) -> Self {
+    /// A slot that was just taken. Whoever cancels `stop` stops its pumps: when the lease is lost, nothing more is pulled.
+    pub(crate) fn new(slot: Slot, lease: Held, stop: CancellationToken) -> Self {
         Self {
             slot,
             lease,
+            stop,
             starting: None,
             failure: None,
             pumping: None,
@@ -137,10 +141,12 @@ impl HeldSlot {
         let delivery = trigger.manifest.delivery();
         let job = Job {
             trigger: self.slot.trigger.clone(),
+            subscription: control::subscription(trigger),
             url,
             policy: delivery.retry,
             timeout: delivery.timeout,
             max_in_flight: delivery.max_in_flight as usize,
+            lost: self.stop.clone(),
             holder: Holder {
                 node: agent.config.node.clone(),
                 slot: self.slot.index,
@@ -154,7 +160,7 @@ impl HeldSlot {
             http: agent.http.clone(),
             seed,
         };
-        let stop = CancellationToken::new();
+        let stop = self.stop.child_token();
         let ended = tasks.spawn(pump::run(job, tools, stop.clone(), agent.config.grace));
         Pumping {
             instance,
@@ -163,8 +169,8 @@ impl HeldSlot {
         }
     }
 
-    /// Reports how the slot is, if that changed.
-    pub(crate) async fn report(&mut self, agent: &Agent, revision: u64, plan: &Plan) {
+    /// Reports how the slot is, if that changed. Answers whether there is nothing left to report.
+    pub(crate) async fn report(&mut self, agent: &Agent, revision: u64, plan: &Plan) -> bool {
         let failure = self
             .failure
             .as_ref()
@@ -190,7 +196,7 @@ impl HeldSlot {
             let since = status.since;
             status.since = reported.since;
             if *reported == status {
-                return;
+                return true;
             }
             status.since = since;
         }
@@ -201,9 +207,13 @@ impl HeldSlot {
             .put(Bucket::Status, &self.slot.key(), value.into())
             .await
         {
-            Ok(_) => self.reported = Some(status),
+            Ok(_) => {
+                self.reported = Some(status);
+                true
+            }
             Err(error) => {
-                debug!(slot = %self.slot, %error, "the slot's status could not be reported yet")
+                debug!(slot = %self.slot, %error, "the slot's status could not be reported yet");
+                false
             }
         }
     }

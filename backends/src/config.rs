@@ -10,7 +10,8 @@ const GIB: u64 = 1 << 30;
 /// The configuration of the backends.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The NATS servers, `nats://[user:password@]host[:port]` (`tls://` for TLS), several parted by commas. None means embedded.
+    /// The NATS servers, `nats://[user:password@]host[:port]` or `nats://token@host[:port]` (`tls://` for TLS), several parted by
+    /// commas. None means embedded.
     pub nats_url: Option<SecretString>,
     /// The Redis server, `redis://[user:password@]host[:port][/database]`. None means the memory of this process.
     pub redis_url: Option<SecretString>,
@@ -67,9 +68,18 @@ impl Default for Config {
 impl Default for Retention {
     fn default() -> Self {
         Self {
-            events: Limits { age: Some(7 * DAY), bytes: 4 * GIB },
-            outcomes: Limits { age: Some(30 * DAY), bytes: GIB },
-            dead_letters: Limits { age: None, bytes: GIB },
+            events: Limits {
+                age: Some(7 * DAY),
+                bytes: 4 * GIB,
+            },
+            outcomes: Limits {
+                age: Some(30 * DAY),
+                bytes: GIB,
+            },
+            dead_letters: Limits {
+                age: None,
+                bytes: GIB,
+            },
         }
     }
 }
@@ -79,8 +89,14 @@ pub(crate) fn without_credentials(url: &str) -> String {
     let strip = |one: &str| {
         let (scheme, rest) = one.trim().split_once("://").unwrap_or(("", one.trim()));
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let host = rest[..end].rsplit_once('@').map_or(&rest[..end], |(_, host)| host);
-        if scheme.is_empty() { host.to_owned() } else { format!("{scheme}://{host}") }
+        let host = rest[..end]
+            .rsplit_once('@')
+            .map_or(&rest[..end], |(_, host)| host);
+        if scheme.is_empty() {
+            host.to_owned()
+        } else {
+            format!("{scheme}://{host}")
+        }
     };
     url.split(',').map(strip).collect::<Vec<_>>().join(",")
 }
@@ -94,8 +110,14 @@ mod tests {
         for (url, shown) in [
             ("nats://127.0.0.1:4222", "nats://127.0.0.1:4222"),
             ("nats://user:s3cret@bus:4222", "nats://bus:4222"),
-            ("nats://t0ken@a:1, tls://user:p@ss@b:2", "nats://a:1,tls://b:2"),
-            ("redis://:s3cret@cache:6379/2?password=s3cret", "redis://cache:6379"),
+            (
+                "nats://t0ken@a:1, tls://user:p@ss@b:2",
+                "nats://a:1,tls://b:2",
+            ),
+            (
+                "redis://:s3cret@cache:6379/2?password=s3cret",
+                "redis://cache:6379",
+            ),
             ("user:s3cret@bus", "bus"),
             ("localhost", "localhost"),
         ] {

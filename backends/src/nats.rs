@@ -7,7 +7,7 @@
 //!
 //! What a consumer has delivered and settled is replicated too; a server that is alone writes it some 100 ms later, in whole
 //! seconds. One that is killed may therefore deliver again what was settled just before, with the attempt that it had then, and a
-//! retry up to a second early. An event that waits for its retry counts as held: `max_in_flight` of them hold up all others.
+//! retry up to a second early. 20,000 events of one trigger that are held or wait for their retry hold up its others.
 
 mod address;
 mod calls;

@@ -36,18 +36,35 @@ struct Shared {
 /// [`Error::Refused`] if the address cannot be one, or the server is too old.
 pub(crate) async fn open(url: &SecretString, deadline: Duration) -> Result<Arc<dyn Dedup>, Error> {
     let address = format!("Redis at {}", without_credentials(url.expose_secret()));
-    let refused = |why: String| Error::Refused { what: address.clone(), why };
-    let client = Client::open(url.expose_secret())
-        .map_err(|error| refused(format!("{error}: write redis://[user:password@]host[:port][/database]")))?;
+    let refused = |why: String| Error::Refused {
+        what: address.clone(),
+        why,
+    };
+    let client = Client::open(url.expose_secret()).map_err(|error| {
+        refused(format!(
+            "{error}: write redis://[user:password@]host[:port][/database]"
+        ))
+    })?;
     let connection = connect(&client, deadline).map_err(|error| refused(error.to_string()))?;
-    let shared = Shared { client, connection: Mutex::new(connection), check: Script::new(CHECK), address, deadline };
+    let shared = Shared {
+        client,
+        connection: Mutex::new(connection),
+        check: Script::new(CHECK),
+        address,
+        deadline,
+    };
     match shared.version().await {
         Ok(Some(version)) if version < OLDEST => {
             let why = format!("it is version {version}, and Belfry needs {OLDEST} or later");
-            return Err(Error::Refused { what: shared.address, why });
+            return Err(Error::Refused {
+                what: shared.address,
+                why,
+            });
         }
         Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "deduplication and rate limits are out of order until it is back"),
+        Err(error) => {
+            tracing::warn!(%error, "deduplication and rate limits are out of order until it is back")
+        }
     }
     Ok(Arc::new(shared))
 }
@@ -63,16 +80,29 @@ fn connect(client: &Client, deadline: Duration) -> Result<ConnectionManager, Red
 
 impl Shared {
     /// Makes one request, within the deadline all in all.
-    async fn request<T>(&self, ask: impl AsyncFnOnce(&mut ConnectionManager) -> Result<T, RedisError>) -> Result<T, Error> {
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let unavailable = |why: String| Error::Unavailable { what: self.address.clone(), why };
+    async fn request<T>(
+        &self,
+        ask: impl AsyncFnOnce(&mut ConnectionManager) -> Result<T, RedisError>,
+    ) -> Result<T, Error> {
+        let mut connection = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let unavailable = |why: String| Error::Unavailable {
+            what: self.address.clone(),
+            why,
+        };
         match tokio::time::timeout(self.deadline, ask(&mut connection)).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {
                 self.renew_after(&error);
                 Err(unavailable(error.to_string()))
             }
-            Err(_) => Err(unavailable(format!("no answer within {} ms", self.deadline.as_millis()))),
+            Err(_) => Err(unavailable(format!(
+                "no answer within {} ms",
+                self.deadline.as_millis()
+            ))),
         }
     }
 
@@ -82,43 +112,69 @@ impl Shared {
         if !error.is_io_error()
             && let Ok(fresh) = connect(&self.client, self.deadline)
         {
-            *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+            *self
+                .connection
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = fresh;
         }
     }
 
     async fn command<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Error> {
-        self.request(async |connection| command.query_async(connection).await).await
+        self.request(async |connection| command.query_async(connection).await)
+            .await
     }
 
     /// The server's major version, if it says one.
     async fn version(&self) -> Result<Option<u32>, Error> {
         let info: String = self.command(::redis::cmd("INFO").arg("server")).await?;
-        let version = info.lines().find_map(|line| line.strip_prefix("redis_version:"));
+        let version = info
+            .lines()
+            .find_map(|line| line.strip_prefix("redis_version:"));
         Ok(version.and_then(|version| version.split('.').next()?.parse().ok()))
     }
 }
 
 #[async_trait]
 impl Dedup for Shared {
-    async fn check(&self, key: &EventId, subject: &str, rate: Option<&Rate>) -> Result<Verdict, Error> {
+    async fn check(
+        &self,
+        key: &EventId,
+        subject: &str,
+        rate: Option<&Rate>,
+    ) -> Result<Verdict, Error> {
         let mut invocation = self.check.key(seen(key));
         invocation.key(format!("belfry:rate:{subject}"));
         if let Some(rate) = rate {
             add(&mut invocation, rate);
         }
-        let answer: Vec<u64> =
-            self.request(async |connection| invocation.invoke_async(connection).await).await?;
+        let answer: Vec<u64> = self
+            .request(async |connection| invocation.invoke_async(connection).await)
+            .await?;
         match answer[..] {
             [0] => Ok(Verdict::Fresh),
             [1] => Ok(Verdict::Seen(key.clone())),
-            [2, wait] => Ok(Verdict::Limited { retry_after: Duration::from_nanos(wait) }),
-            _ => Err(Error::Corrupt { what: format!("an answer of {}", self.address), why: format!("it is {answer:?}") }),
+            [2, wait] => Ok(Verdict::Limited {
+                retry_after: Duration::from_nanos(wait),
+            }),
+            _ => Err(Error::Corrupt {
+                what: format!("an answer of {}", self.address),
+                why: format!("it is {answer:?}"),
+            }),
         }
     }
 
     async fn mark(&self, key: &EventId, ttl: Duration) -> Result<(), Error> {
-        let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX / 2).max(1);
-        self.command(::redis::cmd("SET").arg(seen(key)).arg("").arg("PX").arg(ttl)).await
+        let ttl = u64::try_from(ttl.as_millis())
+            .unwrap_or(u64::MAX / 2)
+            .max(1);
+        self.command(
+            ::redis::cmd("SET")
+                .arg(seen(key))
+                .arg("")
+                .arg("PX")
+                .arg(ttl),
+        )
+        .await
     }
 
     async fn ping(&self) -> Result<(), Error> {
@@ -135,7 +191,9 @@ fn seen(key: &EventId) -> String {
 fn add(invocation: &mut ScriptInvocation<'_>, rate: &Rate) {
     let interval = rate.interval();
     let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-    invocation.arg(nanos(interval)).arg(nanos(interval.saturating_mul(rate.burst.max(1))));
+    invocation
+        .arg(nanos(interval))
+        .arg(nanos(interval.saturating_mul(rate.burst.max(1))));
 }
 
 #[cfg(test)]

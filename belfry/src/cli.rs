@@ -29,7 +29,7 @@ pub struct Cli {
         long,
         global = true,
         env = "BELFRY_LOG",
-        default_value = "info",
+        default_value = "info,async_nats=warn",
         value_name = "FILTER",
         help_heading = "General"
     )]
@@ -39,6 +39,7 @@ pub struct Cli {
         long,
         global = true,
         env = "BELFRY_LOG_FORMAT",
+        value_name = "FORMAT",
         default_value = "text",
         help_heading = "General"
     )]
@@ -110,7 +111,12 @@ pub struct Dev {
     #[arg(long)]
     pub demo: bool,
     /// Where the stand-in for the orchestrator listens when no --orchestrator is given.
-    #[arg(long, env = "BELFRY_STANDIN_ADDR", default_value = "127.0.0.1:8000")]
+    #[arg(
+        long,
+        env = "BELFRY_STANDIN_ADDR",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8000"
+    )]
     pub standin_addr: SocketAddr,
     /// What of the other settings applies.
     #[command(flatten)]
@@ -165,6 +171,7 @@ pub struct ConsoleRole {
     #[arg(
         long,
         env = "BELFRY_REGISTRY_ADDR",
+        value_name = "ADDR",
         default_value = "127.0.0.1:9000",
         help_heading = "Console"
     )]
@@ -178,6 +185,7 @@ pub struct AgentRole {
     #[arg(
         long,
         env = "BELFRY_AGENT_ADDR",
+        value_name = "ADDR",
         default_value = "127.0.0.1:8082",
         help_heading = "Agent"
     )]

@@ -33,7 +33,7 @@ struct Addresses {
 /// Runs all roles until a signal: the gateway ends first, then the agent has brought home what it was at, then the rest.
 pub(crate) async fn run(args: Dev) -> anyhow::Result<()> {
     let (intake, inner) = (TaskTracker::new(), TaskTracker::new());
-    let shutdown = shutdown_on_signal(&intake)?;
+    let shutdown = shutdown_on_signal()?;
     let ends = CancellationToken::new();
     let sockets = bind(&args).await?;
     let addresses = sockets.addresses(&args)?;
@@ -195,8 +195,15 @@ async fn greet(args: &Dev, at: &Addresses) -> anyhow::Result<()> {
     ))?;
     say(&format!("  data          {}", args.backends.data.display()))?;
     say("\nTry next, in another terminal:")?;
+    // As it was called, which need not be on the PATH.
+    let called = std::env::args()
+        .next()
+        .unwrap_or_else(|| "belfry".to_owned());
     for command in next_commands(args.demo) {
-        say(&format!("  {command}"))?;
+        say(&format!(
+            "  {}",
+            command.replace("belfry ", &format!("{called} "))
+        ))?;
     }
     Ok(())
 }

@@ -15,19 +15,24 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 /// A token that is cancelled at the first SIGINT or SIGTERM. At the second the process ends at once.
-pub(crate) fn shutdown_on_signal(tasks: &TaskTracker) -> anyhow::Result<CancellationToken> {
+pub(crate) fn shutdown_on_signal() -> anyhow::Result<CancellationToken> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let token = CancellationToken::new();
     let cancelled = token.clone();
-    tasks.spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            () = cancelled.cancelled() => return,
+    // It listens for as long as the process lives, so nobody awaits its end.
+    TaskTracker::new().spawn(async move {
+        for times in 1.. {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if times > 1 {
+                std::process::exit(130);
+            }
+            info!("stopping: what is in flight may end; a second signal ends at once");
+            cancelled.cancel();
         }
-        info!("stopping: what is in flight may end; a second signal ends at once");
-        cancelled.cancel();
     });
     Ok(token)
 }

@@ -31,7 +31,7 @@ const ORCHESTRATOR: &str = "http://orchestrator:8000";
 pub(crate) async fn gateway(args: GatewayRole) -> anyhow::Result<()> {
     shared("gateway", &args.backends)?;
     let tasks = TaskTracker::new();
-    let shutdown = shutdown_on_signal(&tasks)?;
+    let shutdown = shutdown_on_signal()?;
     let listener = listen(args.gateway.gateway_addr, "gateway-addr").await?;
     let ends = CancellationToken::new();
     let ports = open(&args.backends, &tasks, &ends).await?;
@@ -45,7 +45,7 @@ pub(crate) async fn gateway(args: GatewayRole) -> anyhow::Result<()> {
 pub(crate) async fn console(args: ConsoleRole) -> anyhow::Result<()> {
     shared("console", &args.backends)?;
     let tasks = TaskTracker::new();
-    let shutdown = shutdown_on_signal(&tasks)?;
+    let shutdown = shutdown_on_signal()?;
     let listener = listen(args.console.console_addr, "console-addr").await?;
     let ends = CancellationToken::new();
     let ports = open(&args.backends, &tasks, &ends).await?;
@@ -61,7 +61,7 @@ pub(crate) async fn console(args: ConsoleRole) -> anyhow::Result<()> {
 pub(crate) async fn agent(args: AgentRole) -> anyhow::Result<()> {
     shared("agent", &args.backends)?;
     let tasks = TaskTracker::new();
-    let shutdown = shutdown_on_signal(&tasks)?;
+    let shutdown = shutdown_on_signal()?;
     let listener = listen(args.agent_addr, "agent-addr").await?;
     let ends = CancellationToken::new();
     let ports = open(&args.backends, &tasks, &ends).await?;
@@ -88,7 +88,7 @@ pub(crate) async fn agent(args: AgentRole) -> anyhow::Result<()> {
 /// Runs a registry until a signal.
 pub(crate) async fn registry(args: settings::Registry) -> anyhow::Result<()> {
     let tasks = TaskTracker::new();
-    let shutdown = shutdown_on_signal(&tasks)?;
+    let shutdown = shutdown_on_signal()?;
     let listener = listen(args.registry_addr, "registry-addr").await?;
     info!(address = %listener.local_addr()?, "registry listens");
     build_registry(&args)?.run(listener, shutdown).await;
@@ -99,7 +99,7 @@ pub(crate) async fn registry(args: settings::Registry) -> anyhow::Result<()> {
 fn shared(role: &str, backends: &settings::Backends) -> anyhow::Result<()> {
     if backends.nats_url.is_none() {
         bail!(
-            "a {role} of its own meets the others over NATS: give --nats-url or BELFRY_NATS_URL (`belfry dev` runs all roles in one process without it)"
+            "{role} meets the other roles over NATS: give --nats-url or BELFRY_NATS_URL (`belfry dev` runs all roles in one process without it)"
         );
     }
     Ok(())
@@ -142,7 +142,6 @@ pub(crate) fn build_console(
 pub(crate) fn build_registry(settings: &settings::Registry) -> anyhow::Result<Registry> {
     let config = belfry_registry::Config {
         packages: settings.packages.clone(),
-        ..belfry_registry::Config::default()
     };
     Ok(Registry::build(config)?)
 }

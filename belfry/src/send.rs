@@ -110,10 +110,13 @@ pub(crate) async fn run(args: cli::Send, clock: &dyn Clock) -> anyhow::Result<St
     })?;
     let status = response.status();
     let answer: Value = response.json().await.unwrap_or(Value::Null);
-    if args.json {
+    if args.json && status.is_success() {
         return Ok(serde_json::to_string_pretty(&answer)? + "\n");
     }
     if !status.is_success() {
+        if args.json {
+            crate::print(&(serde_json::to_string_pretty(&answer)? + "\n"))?;
+        }
         bail!(
             "{status}: {}",
             answer["detail"]

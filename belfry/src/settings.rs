@@ -13,22 +13,37 @@ use std::time::Duration;
 #[command(next_help_heading = "Backends")]
 pub struct Backends {
     /// NATS servers (JetStream on), comma separated; without it, everything is embedded in --data.
-    #[arg(long, env = "BELFRY_NATS_URL", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "BELFRY_NATS_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     pub nats_url: Option<SecretString>,
     /// Redis, shared by all gateways; without it, repetitions are recognised by the event log alone.
-    #[arg(long, env = "BELFRY_REDIS_URL", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "BELFRY_REDIS_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     pub redis_url: Option<SecretString>,
     /// Directory of what this process keeps on disk.
-    #[arg(long, env = "BELFRY_DATA", default_value = ".belfry")]
+    #[arg(
+        long,
+        env = "BELFRY_DATA",
+        value_name = "DIR",
+        default_value = ".belfry"
+    )]
     pub data: PathBuf,
     /// How many bytes of events are kept; a log that is full of unread events refuses new ones.
-    #[arg(long, env = "BELFRY_EVENTS_MAX_BYTES", default_value_t = 4 << 30)]
+    #[arg(long, env = "BELFRY_EVENTS_MAX_BYTES", value_name = "BYTES", default_value_t = 4 << 30)]
     pub events_max_bytes: u64,
     /// How long events are kept, such as 7d, 12h, 90m.
-    #[arg(long, env = "BELFRY_EVENTS_MAX_AGE", default_value = "7d", value_parser = duration)]
+    #[arg(long, env = "BELFRY_EVENTS_MAX_AGE", value_name = "DURATION", default_value = "7d", value_parser = duration)]
     pub events_max_age: Duration,
     /// How many copies of each stream and bucket a NATS cluster keeps: 1, 3 or 5.
-    #[arg(long, env = "BELFRY_REPLICAS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    #[arg(long, env = "BELFRY_REPLICAS", value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
     pub replicas: u8,
 }
 
@@ -37,13 +52,23 @@ pub struct Backends {
 #[command(next_help_heading = "Gateway")]
 pub struct Gateway {
     /// Where webhooks are received.
-    #[arg(long, env = "BELFRY_GATEWAY_ADDR", default_value = "127.0.0.1:8080")]
+    #[arg(
+        long,
+        env = "BELFRY_GATEWAY_ADDR",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8080"
+    )]
     pub gateway_addr: SocketAddr,
     /// The largest body that is taken, in bytes. The bus has a bound of its own (NATS: max_payload, 1 MB unless it is raised).
-    #[arg(long, env = "BELFRY_MAX_BODY_BYTES", default_value_t = 5 << 20)]
+    #[arg(long, env = "BELFRY_MAX_BODY_BYTES", value_name = "BYTES", default_value_t = 5 << 20)]
     pub max_body_bytes: usize,
     /// How many requests are worked on at once; more are answered 503 with Retry-After.
-    #[arg(long, env = "BELFRY_MAX_REQUESTS", default_value_t = 1024)]
+    #[arg(
+        long,
+        env = "BELFRY_MAX_REQUESTS",
+        value_name = "COUNT",
+        default_value_t = 1024
+    )]
     pub max_requests: usize,
 }
 
@@ -52,7 +77,12 @@ pub struct Gateway {
 #[command(next_help_heading = "Console")]
 pub struct Console {
     /// Where the management API is served. It knows no users yet: keep it on loopback, or behind something that does.
-    #[arg(long, env = "BELFRY_CONSOLE_ADDR", default_value = "127.0.0.1:8081")]
+    #[arg(
+        long,
+        env = "BELFRY_CONSOLE_ADDR",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8081"
+    )]
     pub console_addr: SocketAddr,
     /// The registries that packages are installed from (INI; a section an id, with name, baseurl, enabled, priority). Without
     /// it, the registry at --registry-addr.
@@ -65,7 +95,12 @@ pub struct Console {
 #[command(next_help_heading = "Registry")]
 pub struct Registry {
     /// Where packages are served.
-    #[arg(long, env = "BELFRY_REGISTRY_ADDR", default_value = "127.0.0.1:9000")]
+    #[arg(
+        long,
+        env = "BELFRY_REGISTRY_ADDR",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:9000"
+    )]
     pub registry_addr: SocketAddr,
     /// Directory of packages beside the standard ones (triggers/{name}-{version}.json or triggers/{name}/{version}/trigger.json).
     #[arg(long, env = "BELFRY_PACKAGES", value_name = "DIR")]
@@ -77,13 +112,13 @@ pub struct Registry {
 #[command(next_help_heading = "Agent")]
 pub struct Agent {
     /// This node's name, one a mesh; the host's name if none is given.
-    #[arg(long, env = "BELFRY_NODE")]
+    #[arg(long, env = "BELFRY_NODE", value_name = "NAME")]
     pub node: Option<NodeName>,
     /// How long a slot stays idle at most when its node dies, such as 10s; at least 3s.
-    #[arg(long, env = "BELFRY_LEASE_TTL", default_value = "10s", value_parser = lease_ttl)]
+    #[arg(long, env = "BELFRY_LEASE_TTL", value_name = "DURATION", default_value = "10s", value_parser = lease_ttl)]
     pub lease_ttl: Duration,
     /// How long events in flight may take to end when the agent stops.
-    #[arg(long, env = "BELFRY_GRACE", default_value = "30s", value_parser = duration)]
+    #[arg(long, env = "BELFRY_GRACE", value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub grace: Duration,
 }
 

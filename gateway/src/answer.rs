@@ -55,6 +55,8 @@ pub(crate) enum Refused {
     Encoded,
     #[error("the body is too large: at most {limit} bytes are taken")]
     TooLarge { limit: usize },
+    #[error("the body is genuine and said to be JSON, and is not; send what its content type says")]
+    NotJson,
     #[error("the body did not arrive within {} ms", deadline.as_millis())]
     TooSlow { deadline: Duration },
     #[error("the body broke off or is malformed")]
@@ -96,7 +98,7 @@ impl Refused {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
             Self::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
-            Self::Broken => StatusCode::BAD_REQUEST,
+            Self::Broken | Self::NotJson => StatusCode::BAD_REQUEST,
             Self::SecretNotSet(..) | Self::Misconfigured(..) => StatusCode::UNAUTHORIZED,
             Self::Unverified(_, refusal) => refusal.status(),
             Self::Limited(..) => StatusCode::TOO_MANY_REQUESTS,

@@ -125,6 +125,9 @@ impl Delivery {
         let verified = self
             .webhook
             .verify(&self.headers, std::mem::take(&mut self.body), now)?;
+        if !is_what_it_says(verified.content_type(), verified.body()) {
+            return Err(Refused::NotJson);
+        }
         let mut rng = Draw(&self.doors.random);
         let incoming = self
             .headers
@@ -262,4 +265,21 @@ fn log(trigger: &str, outcome: &Result<Stored, Refused>, bytes: usize, begun: In
             tracing::info!(trigger, status, duration_ms, bytes, reason = %refused, "delivery refused")
         }
     }
+}
+
+/// Whether a body that is said to be JSON is. One that is said to be something else, or nothing, is opaque.
+fn is_what_it_says(content_type: Option<&str>, body: &[u8]) -> bool {
+    let media = content_type
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
+    let is_json = media.eq_ignore_ascii_case("application/json")
+        || media.len() > 5
+            && media.is_char_boundary(media.len() - 5)
+            && media[media.len() - 5..].eq_ignore_ascii_case("+json");
+    !is_json
+        || (std::str::from_utf8(body).is_ok()
+            && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok())
 }

@@ -5,8 +5,9 @@ mod decide;
 mod error;
 mod status;
 
+pub use decide::subscription;
 pub use error::Error;
-pub use status::{RunState, Status, container_name};
+pub use status::{RunState, Status};
 
 use crate::event::{Event, EventId, Proven};
 use crate::name::TriggerName;
@@ -61,6 +62,14 @@ pub struct Install {
     pub auth: Option<Auth>,
 }
 
+/// What a change of the desired state came to.
+struct Written {
+    changed: bool,
+    before: Trigger,
+    trigger: Trigger,
+    revision: Revision,
+}
+
 /// What a command came to.
 #[derive(Debug, Clone)]
 pub struct Done {
@@ -92,36 +101,81 @@ impl Control {
     /// # Errors
     /// If the package is not to be had, the request does not fit it, or another trigger has the name.
     pub async fn install(&self, request: Install, by: &str) -> Result<Done, Error> {
-        let found =
-            self.packages.find(&request.package, request.version.as_ref(), request.registry.as_deref()).await?;
+        let found = self
+            .packages
+            .find(
+                &request.package,
+                request.version.as_ref(),
+                request.registry.as_deref(),
+            )
+            .await?;
         let trigger = decide::install(request, found, by, self.clock.now())?;
-        if let Some((existing, revision)) = self.find(&trigger.name).await? {
-            decide::same_install(&existing, &trigger)?;
-            let status = self.observe(&existing, revision).await?;
-            return Ok(Done { changed: false, before: Some(existing), status });
+        if let Some(there) = self.find(&trigger.name).await? {
+            return self.installed_before(&trigger, there).await;
         }
-        // A place that an earlier trigger of this name left behind would bring its old events.
-        self.events.unsubscribe(&trigger.name).await?;
-        self.events.subscribe(&decide::subscription(&trigger)).await?;
-        let created = self.state.create(Bucket::Triggers, trigger.name.as_str(), encode(&trigger)).await;
-        let revision = created.map_err(|error| match error {
-            PortError::Conflict { .. } => Error::NameTaken { name: trigger.name.clone(), what: "a trigger that was just installed".into() },
-            other => other.into(),
-        })?;
+        // Before the hook opens: what it stores is not missed. A place that is there already is kept as it is, since another
+        // install of this name may have made it just now.
+        self.events
+            .subscribe(&decide::subscription(&trigger))
+            .await?;
+        let key = trigger.name.as_str();
+        let created = self.state.create(Bucket::Triggers, key, encode(&trigger));
+        let revision = match created.await {
+            Ok(revision) => revision,
+            Err(PortError::Conflict { key }) => {
+                let there = self.find(&trigger.name).await?;
+                let there = there.ok_or(PortError::Conflict { key })?;
+                // It was first, so the place in the log is to be as it needs it.
+                self.events
+                    .subscribe(&decide::subscription(&there.0))
+                    .await?;
+                return self.installed_before(&trigger, there).await;
+            }
+            Err(other) => return Err(other.into()),
+        };
         self.converge(&trigger, revision).await?;
         let status = self.observe(&trigger, revision).await?;
-        Ok(Done { changed: true, before: None, status })
+        Ok(Done {
+            changed: true,
+            before: None,
+            status,
+        })
     }
 
-    /// Uninstalls a trigger. What it had left to do is dropped; its history stays.
+    /// What an install comes to where the name is there already.
+    async fn installed_before(
+        &self,
+        asked: &Trigger,
+        (existing, revision): (Trigger, Revision),
+    ) -> Result<Done, Error> {
+        decide::same_install(&existing, asked)?;
+        let status = self.observe(&existing, revision).await?;
+        Ok(Done {
+            changed: false,
+            before: Some(existing),
+            status,
+        })
+    }
+
+    /// Uninstalls a trigger. What it had left to do is dropped; its history stays. Its name is taken until its place in the event
+    /// log is gone, so that no later trigger of that name gets its events or loses its own. An uninstall that was cut off is
+    /// finished by the next.
     ///
     /// # Errors
     /// [`Error::NotInstalled`].
-    pub async fn uninstall(&self, name: &TriggerName) -> Result<(), Error> {
-        let (_, revision) = self.find(name).await?.ok_or_else(|| Error::NotInstalled(name.clone()))?;
-        self.state.delete(Bucket::Triggers, name.as_str(), Some(revision)).await?;
+    pub async fn uninstall(&self, name: &TriggerName, by: &str) -> Result<(), Error> {
+        let revision = self.write(name, decide::leave, by).await?.revision;
         self.await_slots(name, |slots| slots.is_empty()).await?;
-        Ok(self.events.unsubscribe(name).await?)
+        self.events.unsubscribe(name).await?;
+        let deleted = self
+            .state
+            .delete(Bucket::Triggers, name.as_str(), Some(revision))
+            .await;
+        match deleted {
+            // Another uninstall of it came to the end first.
+            Err(PortError::Conflict { .. }) => Ok(()),
+            other => Ok(other?),
+        }
     }
 
     /// Starts a trigger.
@@ -129,7 +183,12 @@ impl Control {
     /// # Errors
     /// [`Error::NotInstalled`].
     pub async fn start(&self, name: &TriggerName, by: &str) -> Result<Done, Error> {
-        self.change(name, |trigger| decide::desire(trigger, Desired::Running, "started"), by).await
+        self.change(
+            name,
+            |trigger| decide::desire(trigger, Desired::Running, "started"),
+            by,
+        )
+        .await
     }
 
     /// Stops a trigger. Its events wait.
@@ -137,7 +196,12 @@ impl Control {
     /// # Errors
     /// [`Error::NotInstalled`].
     pub async fn stop(&self, name: &TriggerName, by: &str) -> Result<Done, Error> {
-        self.change(name, |trigger| decide::desire(trigger, Desired::Stopped, "stopped"), by).await
+        self.change(
+            name,
+            |trigger| decide::desire(trigger, Desired::Stopped, "stopped"),
+            by,
+        )
+        .await
     }
 
     /// Starts a trigger anew, whether it runs or not.
@@ -152,15 +216,24 @@ impl Control {
     ///
     /// # Errors
     /// [`Error::NotInstalled`], or if the registry does not answer or the new version does not fit the trigger.
-    pub async fn update(&self, name: &TriggerName, registry: Option<&str>, by: &str) -> Result<Done, Error> {
-        let (trigger, _) = self.find(name).await?.ok_or_else(|| Error::NotInstalled(name.clone()))?;
+    pub async fn update(
+        &self,
+        name: &TriggerName,
+        registry: Option<&str>,
+        by: &str,
+    ) -> Result<Done, Error> {
+        let (trigger, _) = self.installed(name).await?;
         let package = trigger.manifest.name().clone();
         let registry = registry.unwrap_or(&trigger.registry);
         let found = self.packages.find(&package, None, Some(registry)).await?;
-        let done = self.change(name, |trigger| decide::update(trigger, &found), by).await?;
+        let done = self
+            .change(name, |trigger| decide::update(trigger, &found), by)
+            .await?;
         if done.changed {
-            let (trigger, _) = self.find(name).await?.ok_or_else(|| Error::NotInstalled(name.clone()))?;
-            self.events.subscribe(&decide::subscription(&trigger)).await?;
+            let (trigger, _) = self.installed(name).await?;
+            self.events
+                .subscribe(&decide::subscription(&trigger))
+                .await?;
         }
         Ok(done)
     }
@@ -170,7 +243,7 @@ impl Control {
     /// # Errors
     /// [`Error::NotInstalled`].
     pub async fn status(&self, name: &TriggerName) -> Result<Status, Error> {
-        let (trigger, revision) = self.find(name).await?.ok_or_else(|| Error::NotInstalled(name.clone()))?;
+        let (trigger, revision) = self.installed(name).await?;
         self.observe(&trigger, revision).await
     }
 
@@ -182,12 +255,18 @@ impl Control {
         let mut slots: BTreeMap<TriggerName, Vec<(u32, SlotStatus)>> = BTreeMap::new();
         for entry in self.state.list(Bucket::Status).await? {
             if let Some((slot, status)) = decode_slot(&entry) {
-                slots.entry(slot.trigger).or_default().push((slot.index, status));
+                slots
+                    .entry(slot.trigger)
+                    .or_default()
+                    .push((slot.index, status));
             }
         }
         let mut list = Vec::new();
         for entry in self.state.list(Bucket::Triggers).await? {
             let trigger = decode(&entry)?;
+            if trigger.leaving {
+                continue;
+            }
             let slots = slots.remove(&trigger.name).unwrap_or_default();
             list.push(Status::of(&trigger, entry.revision, slots));
         }
@@ -206,7 +285,7 @@ impl Control {
         data: Bytes,
         trace: TraceParent,
     ) -> Result<EventId, Error> {
-        self.find(name).await?.ok_or_else(|| Error::NotInstalled(name.clone()))?;
+        self.installed(name).await?;
         let event = Proven::run(name, id, data, self.clock.now(), trace);
         self.events.publish(&event).await?;
         Ok(event.event().id.clone())
@@ -224,7 +303,7 @@ impl Control {
         after: Sequence,
         dead_letter: Option<Sequence>,
     ) -> Result<(EventId, Receipt), Error> {
-        self.find(name).await?.ok_or_else(|| Error::NotInstalled(name.clone()))?;
+        self.installed(name).await?;
         let event = Proven::replay(stored, name, after, self.clock.now());
         let receipt = self.events.publish(&event).await?;
         if let Some(sequence) = dead_letter {
@@ -233,41 +312,93 @@ impl Control {
         Ok((event.event().id.clone(), receipt))
     }
 
-    /// Reads, decides, and writes on the revision that was read; again if somebody else wrote meanwhile.
+    /// Changes a trigger that is installed, and waits until it is so.
     async fn change(
         &self,
         name: &TriggerName,
         decide: impl Fn(&Trigger) -> Result<decide::Decision, Error>,
         by: &str,
     ) -> Result<Done, Error> {
+        let decide = |trigger: &Trigger| match trigger.leaving {
+            true => Err(Error::NotInstalled(name.clone())),
+            false => decide(trigger),
+        };
+        let written = self.write(name, decide, by).await?;
+        if written.changed {
+            self.converge(&written.trigger, written.revision).await?;
+        }
+        Ok(Done {
+            changed: written.changed,
+            status: self.observe(&written.trigger, written.revision).await?,
+            before: Some(written.before),
+        })
+    }
+
+    /// Reads, decides, and writes on the revision that was read; again if somebody else wrote meanwhile.
+    async fn write(
+        &self,
+        name: &TriggerName,
+        decide: impl Fn(&Trigger) -> Result<decide::Decision, Error>,
+        by: &str,
+    ) -> Result<Written, Error> {
         for _ in 0..ATTEMPTS {
-            let (before, revision) = self.find(name).await?.ok_or_else(|| Error::NotInstalled(name.clone()))?;
+            let (before, revision) = self
+                .find(name)
+                .await?
+                .ok_or_else(|| Error::NotInstalled(name.clone()))?;
             let (mut trigger, what) = match decide(&before)? {
                 decide::Decision::Keep => {
-                    let status = self.observe(&before, revision).await?;
-                    return Ok(Done { changed: false, before: Some(before), status });
+                    return Ok(Written {
+                        changed: false,
+                        trigger: before.clone(),
+                        before,
+                        revision,
+                    });
                 }
                 decide::Decision::Write(trigger, what) => (*trigger, what),
             };
-            trigger.change = Change { what, by: by.to_owned(), at: self.clock.now() };
-            let written =
-                self.state.update(Bucket::Triggers, name.as_str(), encode(&trigger), revision).await;
+            trigger.change = Change {
+                what,
+                by: by.to_owned(),
+                at: self.clock.now(),
+            };
+            let written = self
+                .state
+                .update(Bucket::Triggers, name.as_str(), encode(&trigger), revision)
+                .await;
             match written {
                 Ok(revision) => {
-                    self.converge(&trigger, revision).await?;
-                    let status = self.observe(&trigger, revision).await?;
-                    return Ok(Done { changed: true, before: Some(before), status });
+                    return Ok(Written {
+                        changed: true,
+                        trigger,
+                        before,
+                        revision,
+                    });
                 }
                 Err(PortError::Conflict { .. }) => {}
                 Err(other) => return Err(other.into()),
             }
         }
-        Err(PortError::Conflict { key: format!("trigger `{name}`") }.into())
+        Err(PortError::Conflict {
+            key: format!("trigger `{name}`"),
+        }
+        .into())
     }
 
+    /// The trigger, if it is installed and not on its way out.
+    async fn installed(&self, name: &TriggerName) -> Result<(Trigger, Revision), Error> {
+        let found = self.find(name).await?;
+        found
+            .filter(|(trigger, _)| !trigger.leaving)
+            .ok_or_else(|| Error::NotInstalled(name.clone()))
+    }
+
+    /// What the state has under the name.
     async fn find(&self, name: &TriggerName) -> Result<Option<(Trigger, Revision)>, Error> {
         let entry = self.state.get(Bucket::Triggers, name.as_str()).await?;
-        entry.map(|entry| Ok((decode(&entry)?, entry.revision))).transpose()
+        entry
+            .map(|entry| Ok((decode(&entry)?, entry.revision)))
+            .transpose()
     }
 
     async fn observe(&self, trigger: &Trigger, revision: Revision) -> Result<Status, Error> {
@@ -284,7 +415,10 @@ impl Control {
 
     /// Waits until the slots are at this revision and settled, or patience ends.
     async fn converge(&self, trigger: &Trigger, revision: Revision) -> Result<(), Error> {
-        self.await_slots(&trigger.name, |slots| status::is_settled(trigger.desired, revision, slots)).await
+        self.await_slots(&trigger.name, |slots| {
+            status::is_settled(trigger.desired, revision, slots)
+        })
+        .await
     }
 
     async fn await_slots(
@@ -299,7 +433,9 @@ impl Control {
             while let Some(change) = watch.next().await {
                 match change {
                     Seen::Put(entry) => {
-                        if let Some((slot, status)) = decode_slot(&entry).filter(|(slot, _)| &slot.trigger == name) {
+                        if let Some((slot, status)) =
+                            decode_slot(&entry).filter(|(slot, _)| &slot.trigger == name)
+                        {
                             slots.insert(slot.index, status);
                         }
                     }
@@ -328,16 +464,23 @@ impl Control {
 /// [`PortError::Corrupt`] if it is not one.
 pub fn decode(entry: &Entry) -> Result<Trigger, PortError> {
     serde_json::from_slice(&entry.value).map_err(|error| PortError::Corrupt {
-        what: format!("trigger `{}` in the state, revision {}", entry.key, entry.revision),
+        what: format!(
+            "trigger `{}` in the state, revision {}",
+            entry.key, entry.revision
+        ),
         why: error.to_string(),
     })
 }
 
 fn decode_slot(entry: &Entry) -> Option<(Slot, SlotStatus)> {
-    Some((Slot::parse(&entry.key)?, serde_json::from_slice(&entry.value).ok()?))
+    Some((
+        Slot::parse(&entry.key)?,
+        serde_json::from_slice(&entry.value).ok()?,
+    ))
 }
 
 fn encode(trigger: &Trigger) -> Bytes {
-    serde_json::to_vec(trigger).expect("a trigger has only string keys and finite numbers").into()
+    serde_json::to_vec(trigger)
+        .expect("a trigger has only string keys and finite numbers")
+        .into()
 }
-

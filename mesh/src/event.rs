@@ -5,7 +5,7 @@ mod id;
 mod proven;
 
 pub use binding::{Attribute, Malformed};
-pub use id::EventId;
+pub use id::{Error as IdError, EventId};
 pub use proven::{Origin, Proven};
 
 use crate::name::TriggerName;

@@ -31,7 +31,11 @@ pub fn admit(rate: &Rate, full_at: Duration, now: Duration) -> Result<Duration, 
     let next = full_at.max(now) + interval;
     let allowance = interval.saturating_mul(rate.burst.max(1));
     let ahead = next.saturating_sub(now);
-    if ahead <= allowance { Ok(next) } else { Err(ahead - allowance) }
+    if ahead <= allowance {
+        Ok(next)
+    } else {
+        Err(ahead - allowance)
+    }
 }
 
 #[cfg(test)]
@@ -39,11 +43,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const TEN_A_SECOND: Rate = Rate { requests: 10, window: Duration::from_secs(1), burst: 3 };
+    const TEN_A_SECOND: Rate = Rate {
+        requests: 10,
+        window: Duration::from_secs(1),
+        burst: 3,
+    };
 
     fn admitted(rate: &Rate, times: impl Iterator<Item = Duration>) -> usize {
         let mut full_at = Duration::ZERO;
-        times.filter(|&now| admit(rate, full_at, now).map(|next| full_at = next).is_ok()).count()
+        times
+            .filter(|&now| admit(rate, full_at, now).map(|next| full_at = next).is_ok())
+            .count()
     }
 
     #[test]
@@ -53,7 +63,10 @@ mod tests {
         for _ in 0..3 {
             full_at = admit(&TEN_A_SECOND, full_at, now).unwrap();
         }
-        assert_eq!(admit(&TEN_A_SECOND, full_at, now), Err(Duration::from_millis(100)));
+        assert_eq!(
+            admit(&TEN_A_SECOND, full_at, now),
+            Err(Duration::from_millis(100))
+        );
         assert!(admit(&TEN_A_SECOND, full_at, now + Duration::from_millis(100)).is_ok());
     }
 

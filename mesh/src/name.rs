@@ -116,7 +116,20 @@ mod tests {
 
     #[test]
     fn a_name_that_could_leave_its_subject_or_its_path_is_refused() {
-        for bad in ["", "-a", "_a", "a.b", "a b", "a/b", "..", "a>", "*", "Ä", "A", &"a".repeat(64)] {
+        for bad in [
+            "",
+            "-a",
+            "_a",
+            "a.b",
+            "a b",
+            "a/b",
+            "..",
+            "a>",
+            "*",
+            "Ä",
+            "A",
+            &"a".repeat(64),
+        ] {
             assert!(TriggerName::parse(bad).is_err(), "{bad:?} was taken");
         }
         for good in ["a", "7", "github-pr", "a_b", &"a".repeat(63)] {
@@ -127,6 +140,9 @@ mod tests {
     #[test]
     fn the_error_says_what_was_found_and_what_is_allowed() {
         let error = TriggerName::parse("My Hook").unwrap_err().to_string();
-        assert!(error.contains("`My Hook`") && error.contains("lower-case letters"), "{error}");
+        assert!(
+            error.contains("`My Hook`") && error.contains("lower-case letters"),
+            "{error}"
+        );
     }
 }

@@ -21,11 +21,20 @@ impl Slot {
         self.to_string()
     }
 
+    /// The name of the slot's container: `belfry-{trigger}-{index}`.
+    #[must_use]
+    pub fn container_name(&self) -> String {
+        format!("belfry-{}-{}", self.trigger, self.index)
+    }
+
     /// The slot that a key names.
     #[must_use]
     pub fn parse(key: &str) -> Option<Self> {
         let (trigger, index) = key.split_once('.')?;
-        Some(Self { trigger: TriggerName::parse(trigger).ok()?, index: index.parse().ok()? })
+        Some(Self {
+            trigger: TriggerName::parse(trigger).ok()?,
+            index: index.parse().ok()?,
+        })
     }
 }
 
@@ -41,7 +50,10 @@ impl fmt::Display for Slot {
 #[must_use]
 pub fn rank<'a>(slot: &Slot, nodes: impl IntoIterator<Item = &'a NodeName>, me: &NodeName) -> u32 {
     let mine = weight(slot, me);
-    let ahead = nodes.into_iter().filter(|node| *node != me && weight(slot, node) > mine).count();
+    let ahead = nodes
+        .into_iter()
+        .filter(|node| *node != me && weight(slot, node) > mine)
+        .count();
     u32::try_from(ahead).unwrap_or(u32::MAX)
 }
 
@@ -67,18 +79,28 @@ mod tests {
     use super::*;
 
     fn nodes(count: usize) -> Vec<NodeName> {
-        (0..count).map(|i| NodeName::parse(&format!("node-{i}")).unwrap()).collect()
+        (0..count)
+            .map(|i| NodeName::parse(&format!("node-{i}")).unwrap())
+            .collect()
     }
 
     fn slots(count: usize) -> Vec<Slot> {
         let trigger = |i| TriggerName::parse(&format!("trigger-{i}")).unwrap();
-        (0..count).map(|i| Slot { trigger: trigger(i), index: 0 }).collect()
+        (0..count)
+            .map(|i| Slot {
+                trigger: trigger(i),
+                index: 0,
+            })
+            .collect()
     }
 
     fn first<'a>(slot: &Slot, nodes: &'a [NodeName]) -> &'a NodeName {
         let mut firsts = nodes.iter().filter(|node| rank(slot, nodes, node) == 0);
         let node = firsts.next().expect("one is first");
-        assert!(firsts.next().is_none(), "two nodes are first in line for {slot}");
+        assert!(
+            firsts.next().is_none(),
+            "two nodes are first in line for {slot}"
+        );
         node
     }
 
@@ -86,8 +108,14 @@ mod tests {
     fn every_slot_has_one_first_node_and_the_load_is_even() {
         let (nodes, slots) = (nodes(4), slots(1_000));
         for node in &nodes {
-            let held = slots.iter().filter(|slot| first(slot, &nodes) == node).count();
-            assert!((180..=320).contains(&held), "{node} is first for {held} of 1000");
+            let held = slots
+                .iter()
+                .filter(|slot| first(slot, &nodes) == node)
+                .count();
+            assert!(
+                (180..=320).contains(&held),
+                "{node} is first for {held} of 1000"
+            );
         }
     }
 
@@ -105,7 +133,10 @@ mod tests {
 
     #[test]
     fn a_slot_survives_its_key() {
-        let slot = Slot { trigger: TriggerName::parse("github-pr").unwrap(), index: 3 };
+        let slot = Slot {
+            trigger: TriggerName::parse("github-pr").unwrap(),
+            index: 3,
+        };
         assert_eq!(Slot::parse(&slot.key()), Some(slot));
         assert_eq!(Slot::parse("nonsense"), None);
     }

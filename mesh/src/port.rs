@@ -101,6 +101,9 @@ impl Error {
     /// Whether the same request may succeed later by itself.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Full { .. } | Self::Deadline { .. })
+        matches!(
+            self,
+            Self::Unavailable { .. } | Self::Full { .. } | Self::Deadline { .. }
+        )
     }
 }

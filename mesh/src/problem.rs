@@ -22,7 +22,12 @@ impl Problem {
     /// A problem of this status.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error").to_owned();
-        Self { status: status.as_u16(), title, detail: detail.into(), retry_after: None }
+        Self {
+            status: status.as_u16(),
+            title,
+            detail: detail.into(),
+            retry_after: None,
+        }
     }
 
     /// The same with a `Retry-After`, rounded up to whole seconds, at least one.
@@ -37,9 +42,13 @@ impl Problem {
     pub fn into_response(self) -> Response<String> {
         let body = serde_json::to_string(&self).unwrap_or_default();
         let mut response = Response::new(body);
-        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if let Some(after) = self.retry_after {
             let whole = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(whole.max(1)));
@@ -58,7 +67,10 @@ mod tests {
             .retry_after(Duration::from_millis(1_200))
             .into_response();
         assert_eq!(response.status(), 503);
-        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/problem+json"
+        );
         assert_eq!(response.headers()["retry-after"], "2");
         let body: serde_json::Value = serde_json::from_str(response.body()).unwrap();
         assert_eq!(body["title"], "Service Unavailable");

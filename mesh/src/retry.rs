@@ -71,29 +71,50 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const POLICY: Policy =
-        Policy { max_attempts: 4, base: Duration::from_secs(1), cap: Duration::from_secs(5) };
+    const POLICY: Policy = Policy {
+        max_attempts: 4,
+        base: Duration::from_secs(1),
+        cap: Duration::from_secs(5),
+    };
 
     #[test]
     fn a_success_is_done_and_a_refusal_is_final() {
-        assert_eq!(decide(&POLICY, 1, Answer::Status(202, None), 0.5), Decision::Done);
+        assert_eq!(
+            decide(&POLICY, 1, Answer::Status(202, None), 0.5),
+            Decision::Done
+        );
         for status in [400, 401, 404, 410, 422] {
-            assert_eq!(decide(&POLICY, 1, Answer::Status(status, None), 0.5), Decision::Refused);
+            assert_eq!(
+                decide(&POLICY, 1, Answer::Status(status, None), 0.5),
+                Decision::Refused
+            );
         }
     }
 
     #[test]
     fn what_may_pass_by_itself_is_tried_again_until_the_attempts_are_spent() {
         for answer in [500, 502, 503, 504, 408, 425, 429, 302].map(|s| Answer::Status(s, None)) {
-            assert!(matches!(decide(&POLICY, 3, answer, 0.5), Decision::Retry(_)), "{answer:?}");
-            assert_eq!(decide(&POLICY, 4, answer, 0.5), Decision::Spent, "{answer:?}");
+            assert!(
+                matches!(decide(&POLICY, 3, answer, 0.5), Decision::Retry(_)),
+                "{answer:?}"
+            );
+            assert_eq!(
+                decide(&POLICY, 4, answer, 0.5),
+                Decision::Spent,
+                "{answer:?}"
+            );
         }
-        assert!(matches!(decide(&POLICY, 1, Answer::None, 0.5), Decision::Retry(_)));
+        assert!(matches!(
+            decide(&POLICY, 1, Answer::None, 0.5),
+            Decision::Retry(_)
+        ));
     }
 
     #[test]
     fn the_wait_doubles_up_to_its_cap() {
-        let waits: Vec<_> = (1..=4).map(|attempt| backoff(&POLICY, attempt).as_secs()).collect();
+        let waits: Vec<_> = (1..=4)
+            .map(|attempt| backoff(&POLICY, attempt).as_secs())
+            .collect();
         assert_eq!(waits, [2, 4, 5, 5]);
         assert_eq!(backoff(&POLICY, u32::MAX), POLICY.cap);
     }
@@ -101,8 +122,14 @@ mod tests {
     #[test]
     fn a_retry_after_is_honoured_up_to_its_bound() {
         let asked = |secs| Answer::Status(429, Some(Duration::from_secs(secs)));
-        assert_eq!(decide(&POLICY, 1, asked(30), 0.1), Decision::Retry(Duration::from_secs(30)));
-        assert_eq!(decide(&POLICY, 1, asked(86_400), 0.1), Decision::Retry(MAX_RETRY_AFTER));
+        assert_eq!(
+            decide(&POLICY, 1, asked(30), 0.1),
+            Decision::Retry(Duration::from_secs(30))
+        );
+        assert_eq!(
+            decide(&POLICY, 1, asked(86_400), 0.1),
+            Decision::Retry(MAX_RETRY_AFTER)
+        );
     }
 
     proptest! {

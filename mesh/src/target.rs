@@ -21,7 +21,9 @@ pub enum Error {
     #[error("Must specify workflow_id or team_id")]
     Missing,
     /// Both ids were given, and a trigger runs one thing.
-    #[error("both workflow_id `{workflow}` and team_id `{team}` are given; a trigger runs one of them")]
+    #[error(
+        "both workflow_id `{workflow}` and team_id `{team}` are given; a trigger runs one of them"
+    )]
     Both {
         /// The workflow that was named.
         workflow: String,
@@ -62,9 +64,18 @@ mod tests {
     #[test]
     fn exactly_one_target_is_taken() {
         let id = |text: &str| Some(text.to_owned());
-        assert_eq!(Target::try_new(id("w"), None), Ok(Target::Workflow("w".into())));
-        assert_eq!(Target::try_new(id(""), id("t")), Ok(Target::Team("t".into())));
+        assert_eq!(
+            Target::try_new(id("w"), None),
+            Ok(Target::Workflow("w".into()))
+        );
+        assert_eq!(
+            Target::try_new(id(""), id("t")),
+            Ok(Target::Team("t".into()))
+        );
         assert_eq!(Target::try_new(None, id(" ")), Err(Error::Missing));
-        assert!(matches!(Target::try_new(id("w"), id("t")), Err(Error::Both { .. })));
+        assert!(matches!(
+            Target::try_new(id("w"), id("t")),
+            Err(Error::Both { .. })
+        ));
     }
 }

@@ -31,6 +31,9 @@ pub struct Trigger {
     /// How often it was told to restart: a change of it is a change of revision, and so a new start.
     #[serde(default)]
     pub restarts: u64,
+    /// It is being uninstalled: gateways and agents treat it as gone, and its name is free once its place in the event log is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leaving: bool,
     /// When it was installed.
     pub installed_at: Timestamp,
     /// The change that made this revision.
@@ -69,7 +72,10 @@ impl Trigger {
     /// package its own, by `config` such as `GITHUB_WEBHOOK_SECRET=${BILLING_REPO_SECRET}`.
     #[must_use]
     pub fn secret_name(&self, name: &str) -> String {
-        let renamed = self.user_config.get(name).and_then(|value| SecretRef::parse(value).ok());
+        let renamed = self
+            .user_config
+            .get(name)
+            .and_then(|value| SecretRef::parse(value).ok());
         renamed.map_or_else(|| name.to_owned(), |reference| reference.name().to_owned())
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::world::{Dev, Mesh, PATIENCE, github, pull_request, signed, unsigned};
 use anyhow::{Context, Result};
+use belfry::standin::Answer;
 use belfry_tests::servers::Belfry;
 use serde_json::{Value, json};
 use std::process::Command;
@@ -400,5 +401,73 @@ async fn the_command_line_does_it_all_against_the_console() -> Result<()> {
     assert!(!succeeded && text.contains("is not installed"), "{text}");
     let (succeeded, text) = belfry(&["list", "--console-url", "http://127.0.0.1:1"])?;
     assert!(!succeeded && text.contains("belfry dev"), "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_identical_installs_at_once_make_one_trigger_that_loses_nothing() -> Result<()> {
+    let dev = Dev::start().await?;
+    let path = "/registries/install/trigger/simple-webhook";
+    let install = || {
+        dev.doors
+            .console("POST", path, Some(json!({"workflow_id": "w"})))
+    };
+    let answers = futures::future::try_join_all((0..8).map(|_| install())).await?;
+    let count = |word: &str| answers.iter().filter(|(_, a)| a["status"] == word).count();
+    assert_eq!(
+        (count("installed"), count("already_installed")),
+        (1, 7),
+        "{answers:?}"
+    );
+    dev.doors
+        .install("simple-webhook", json!({"workflow_id": "w"}))
+        .await?;
+    let (status, answer) = dev.doors.deliver("simple-webhook", unsigned("d-1")).await?;
+    assert_eq!(status, 202);
+    let id = answer["event_id"].as_str().context("no id")?;
+    dev.doors.event(id, "triggered").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_install_right_after_an_uninstall_gets_none_of_the_old_events_and_all_of_its_own()
+-> Result<()> {
+    let dev = Dev::start().await?;
+    let slow = Answer {
+        status: 200,
+        times: 16,
+        delay_ms: 3_000,
+        retry_after: None,
+    };
+    dev.orchestrator.calls.answer(slow);
+    let body = |workflow: &str| json!({"workflow_id": workflow});
+    dev.doors.install("simple-webhook", body("old")).await?;
+    // Sixteen of them are under way and eight wait when the trigger goes.
+    for i in 0..24 {
+        dev.doors
+            .deliver("simple-webhook", unsigned(&format!("old-{i}")))
+            .await?;
+    }
+    let uninstall = dev
+        .doors
+        .console("DELETE", "/triggers/simple-webhook", None);
+    let install = dev.doors.until("the name is free", || async {
+        let path = "/registries/install/trigger/simple-webhook";
+        let (status, _) = dev.doors.console("POST", path, Some(body("new"))).await?;
+        Ok((status == 200).then_some(()))
+    });
+    let (uninstalled, installed) = futures::join!(uninstall, install);
+    assert_eq!(uninstalled?.0, 200);
+    installed?;
+    dev.doors.install("simple-webhook", body("new")).await?;
+    let (_, answer) = dev.doors.deliver("simple-webhook", unsigned("new")).await?;
+    let id = answer["event_id"].as_str().context("no id")?;
+    dev.doors.event(id, "triggered").await?;
+    let calls = dev.orchestrator.calls.calls();
+    let new: Vec<_> = calls
+        .iter()
+        .filter(|call| call.body["workflow_id"] == "new")
+        .collect();
+    assert_eq!(new.len(), 1, "an old event ran on the new target");
     Ok(())
 }

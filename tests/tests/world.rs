@@ -174,9 +174,22 @@ impl Doors {
     where
         F: Future<Output = Result<Option<T>>>,
     {
+        self.within(PATIENCE, what, look).await
+    }
+
+    /// Looks until there is an answer, for so long.
+    pub(crate) async fn within<T, F>(
+        &self,
+        patience: Duration,
+        what: &str,
+        look: impl Fn() -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<Option<T>>>,
+    {
         let began = Instant::now();
         let mut last = None;
-        while began.elapsed() < PATIENCE {
+        while began.elapsed() < patience {
             match look().await {
                 Ok(Some(seen)) => return Ok(seen),
                 Ok(None) => {}
@@ -184,7 +197,7 @@ impl Doors {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        anyhow::bail!("after {PATIENCE:?} it is still not so that {what}; {last:?}")
+        anyhow::bail!("after {patience:?} it is still not so that {what}; {last:?}")
     }
 }
 

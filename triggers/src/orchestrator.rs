@@ -84,11 +84,8 @@ impl Orchestrator {
             http,
             execute_workflow: door(["workflows", "execute"])?,
             run_team: door(["teams", "run"])?,
-            shown: format!(
-                "{}{}",
-                base.origin().ascii_serialization(),
-                base.path().trim_end_matches('/')
-            ),
+            // Not the path: an installer may have put a secret there.
+            shown: base.origin().ascii_serialization(),
             redaction,
         })
     }
@@ -189,7 +186,7 @@ mod tests {
     #[test]
     fn the_address_keeps_its_path_and_shows_no_credentials() {
         let orchestrator = at("https://user:hunter2@orch.example/base/?key=hunter2").unwrap();
-        assert_eq!(orchestrator.shown, "https://orch.example/base");
+        assert_eq!(orchestrator.shown, "https://orch.example");
         assert_eq!(
             orchestrator.execute_workflow.path(),
             "/base/workflows/execute"

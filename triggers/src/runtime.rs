@@ -165,7 +165,7 @@ impl Runtime for InProcess {
         };
         let program = self.program(spec, rng)?;
         let cell = Cell {
-            container_name: format!("belfry-{}-{}", spec.slot.trigger, spec.slot.index),
+            container_name: spec.slot.container_name(),
             id,
             slot: spec.slot.clone(),
             revision: spec.revision,

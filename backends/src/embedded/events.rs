@@ -251,15 +251,10 @@ fn subscribe(work: &mut Work<'_>, subscription: &Subscription) -> Result<(), Fau
         .unwrap_or(u64::MAX)
         .min(i64::MAX as u64);
     let mut statement = work.conn.prepare_cached(
-        "INSERT INTO subscriptions (trigger, signals, claim_us, max_in_flight) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (trigger) DO UPDATE SET signals = ?2, claim_us = ?3, max_in_flight = ?4 RETURNING id",
+        "INSERT INTO subscriptions (trigger, signals, claim_us) VALUES (?1, ?2, ?3)
+         ON CONFLICT (trigger) DO UPDATE SET signals = ?2, claim_us = ?3 RETURNING id",
     )?;
-    let params = (
-        subscription.trigger.as_str(),
-        signals,
-        claim,
-        subscription.max_in_flight,
-    );
+    let params = (subscription.trigger.as_str(), signals, claim);
     let id = statement.query_row(params, |row| row.get(0))?;
     let subscription = subscription.clone();
     work.afterwards(move |memory| memory.places().subscribe(id, subscription));

@@ -70,9 +70,8 @@ impl Place {
     /// Gives up to `max` events to a holder: first those that are due again, then new ones.
     pub(super) fn take(&mut self, max: usize, now: Instant) -> Vec<Taken> {
         self.end_claims(now);
-        let free = (self.subscription.max_in_flight as usize).saturating_sub(self.held.len());
         let mut taken = Vec::new();
-        while taken.len() < max.min(free) {
+        while taken.len() < max {
             let sequence = match self.due.first() {
                 Some(&(at, sequence)) if at <= now => sequence,
                 _ => match self.fresh.pop_front() {
@@ -102,9 +101,6 @@ impl Place {
     /// When there may be something to take if nothing else happens.
     pub(super) fn wakes_at(&self) -> Option<Instant> {
         let next = |queue: &BTreeSet<(Instant, Sequence)>| queue.first().map(|&(at, _)| at);
-        if self.held.len() >= self.subscription.max_in_flight as usize {
-            return next(&self.held);
-        }
         [next(&self.held), next(&self.due)]
             .into_iter()
             .flatten()
@@ -204,7 +200,6 @@ mod tests {
             trigger,
             signals: Vec::new(),
             claim: CLAIM,
-            max_in_flight: 3,
         });
         (1..=events).for_each(|sequence| place.arrive(sequence));
         (place, Instant::now())
@@ -224,18 +219,15 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_the_allowed_number_is_held_and_an_ended_claim_frees_its_place() {
-        let (mut place, now) = place(5);
-        assert_eq!(place.take(9, now).len(), 3);
+    fn what_is_held_is_given_to_nobody_else_until_its_claim_ends() {
+        let (mut place, now) = place(3);
+        assert_eq!(place.take(2, now), [taken(1, 1), taken(2, 1)]);
+        assert_eq!(place.take(9, now), [taken(3, 1)]);
         assert_eq!(place.take(9, now), []);
         assert_eq!(place.wakes_at(), Some(now + CLAIM));
-        assert_eq!(
-            place.take(9, now + CLAIM),
-            [taken(1, 2), taken(2, 2), taken(3, 2)]
-        );
         place.settle(2);
-        assert_eq!(place.take(9, now + CLAIM), [taken(4, 1)]);
-        assert_eq!(place.backlog(), 4);
+        assert_eq!(place.take(9, now + CLAIM), [taken(1, 2), taken(3, 2)]);
+        assert_eq!(place.backlog(), 2);
     }
 
     #[test]

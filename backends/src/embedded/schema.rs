@@ -38,8 +38,7 @@ CREATE TABLE subscriptions (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     trigger TEXT NOT NULL UNIQUE,
     signals BLOB NOT NULL,
-    claim_us INTEGER NOT NULL,
-    max_in_flight INTEGER NOT NULL
+    claim_us INTEGER NOT NULL
 ) STRICT;
 
 -- A row for each event that a subscription has not settled: written with the event, removed when it is settled.
@@ -224,8 +223,7 @@ impl Usage {
 /// The subscriptions and what they had not settled. What was held is due at once; `now` is in microseconds.
 pub(super) fn load_places(conn: &Connection, now: i64) -> Result<Places, rusqlite::Error> {
     let mut places = Places::default();
-    let mut statement =
-        conn.prepare("SELECT id, trigger, signals, claim_us, max_in_flight FROM subscriptions")?;
+    let mut statement = conn.prepare("SELECT id, trigger, signals, claim_us FROM subscriptions")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let subscription = Subscription {
@@ -233,7 +231,6 @@ pub(super) fn load_places(conn: &Connection, now: i64) -> Result<Places, rusqlit
             signals: serde_json::from_slice(row.get_ref(2)?.as_blob()?)
                 .map_err(|e| unreadable(2, e))?,
             claim: Duration::from_micros(row.get(3)?),
-            max_in_flight: row.get(4)?,
         };
         places.subscribe(row.get(0)?, subscription);
     }

@@ -46,7 +46,6 @@ async fn a_signal_goes_to_every_trigger_whose_pattern_matches_and_a_tick_to_its_
                 trigger,
                 signals,
                 claim,
-                max_in_flight: 9,
             })
             .await
             .unwrap();

@@ -15,19 +15,32 @@ pub(super) struct Address {
 impl Address {
     pub(super) fn parse(url: &SecretString) -> Result<Self, Error> {
         let shown = without_credentials(url.expose_secret());
-        let servers = url.expose_secret().split(',').map(|one| one.trim().parse()).collect::<Result<_, _>>();
+        let servers = url
+            .expose_secret()
+            .split(',')
+            .map(|one| one.trim().parse())
+            .collect::<Result<_, _>>();
         match servers {
-            Ok(servers) => Ok(Self { servers, shown: format!("NATS at {shown}") }),
+            Ok(servers) => Ok(Self {
+                servers,
+                shown: format!("NATS at {shown}"),
+            }),
             Err(error) => Err(Error::Refused {
                 what: format!("the NATS address {shown}"),
-                why: format!("it is not one ({error}): write nats://[user:password@]host[:port], several parted by commas"),
+                why: format!(
+                    "it is not one ({error}): write nats://[user:password@]host[:port], several parted by commas"
+                ),
             }),
         }
     }
 
     /// The options with the credentials of the first server that has any: a user and a password, or a token alone.
     pub(super) fn authenticate(&self, options: ConnectOptions) -> ConnectOptions {
-        match self.servers.iter().find_map(|server| Some((decode(server.username()?), server.password().map(decode)))) {
+        match self
+            .servers
+            .iter()
+            .find_map(|server| Some((decode(server.username()?), server.password().map(decode))))
+        {
             Some((user, Some(password))) => options.user_and_password(user, password),
             Some((token, None)) => options.token(token),
             None => options,
@@ -40,7 +53,10 @@ fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
-        let hex = tail.first_chunk::<2>().filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        let hex = tail
+            .first_chunk::<2>()
+            .filter(|_| *first == b'%')
+            .and_then(|hex| std::str::from_utf8(hex).ok());
         match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
             Some(byte) => {
                 bytes.push(byte);
@@ -61,14 +77,26 @@ mod tests {
 
     #[test]
     fn a_password_may_have_any_character() {
-        for (text, decoded) in [("p%40ss%2Fword", "p@ss/word"), ("100%", "100%"), ("%zz", "%zz"), ("%C3%A4", "ä"), ("", "")] {
+        for (text, decoded) in [
+            ("p%40ss%2Fword", "p@ss/word"),
+            ("100%", "100%"),
+            ("%zz", "%zz"),
+            ("%C3%A4", "ä"),
+            ("", ""),
+        ] {
             assert_eq!(decode(text), decoded);
         }
     }
 
     #[test]
     fn what_is_no_address_is_refused_without_its_password() {
-        let error = Address::parse(&"nats://u:s3cret@host:port".into()).err().unwrap().to_string();
-        assert!(error.contains("nats://host:port") && !error.contains("s3cret"), "{error}");
+        let error = Address::parse(&"nats://u:s3cret@host:port".into())
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            error.contains("nats://host:port") && !error.contains("s3cret"),
+            "{error}"
+        );
     }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use belfry_mesh::port::Error;
 use belfry_mesh::port::calls::{Calls, Handler, Serving};
 use bytes::Bytes;
-use futures::{StreamExt, future};
+use futures::StreamExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -30,7 +30,9 @@ impl Core {
         let nobody = self.link.client().new_inbox();
         let request = Request::new().timeout(Some(self.link.deadline()));
         match self.link.client().send_request(nobody, request).await {
-            Err(error) if error.kind() != RequestErrorKind::NoResponders => Err(self.link.unavailable(error)),
+            Err(error) if error.kind() != RequestErrorKind::NoResponders => {
+                Err(self.link.unavailable(error))
+            }
             _ => Ok(()),
         }
     }
@@ -38,15 +40,31 @@ impl Core {
 
 #[async_trait]
 impl Calls for Core {
-    async fn request(&self, subject: &str, payload: Bytes, deadline: Duration) -> Result<Bytes, Error> {
-        let late = || Error::Deadline { who: subject.to_owned(), after: deadline };
+    async fn request(
+        &self,
+        subject: &str,
+        payload: Bytes,
+        deadline: Duration,
+    ) -> Result<Bytes, Error> {
+        let late = || Error::Deadline {
+            who: subject.to_owned(),
+            after: deadline,
+        };
+        let size = payload.len();
         let request = Request::new().payload(payload).timeout(Some(deadline));
         let answer = self.link.client().send_request(subject.to_owned(), request);
         match tokio::time::timeout(deadline, answer).await {
             Ok(Ok(message)) => Ok(message.payload),
             Ok(Err(error)) => Err(match error.kind() {
-                RequestErrorKind::NoResponders => Error::NotFound(format!("a service of {subject}")),
+                RequestErrorKind::NoResponders => {
+                    Error::NotFound(format!("a service of {subject}"))
+                }
                 RequestErrorKind::TimedOut => late(),
+                RequestErrorKind::MaxPayloadExceeded => Error::TooLarge {
+                    what: format!("a request to {subject}"),
+                    size,
+                    limit: self.link.max_payload(),
+                },
                 _ => self.link.unavailable(error),
             }),
             Err(_) => Err(late()),
@@ -54,9 +72,7 @@ impl Calls for Core {
     }
 
     async fn serve(&self, subject: &str, handler: Handler) -> Result<Serving, Error> {
-        let client = self.link.client();
-        let subscribed = client.queue_subscribe(subject.to_owned(), QUEUE.to_owned()).await;
-        let mut requests = subscribed.map_err(|error| self.link.unavailable(error))?;
+        let mut requests = self.link.listen(subject.to_owned(), Some(QUEUE)).await?;
         self.sync().await?;
         let ended = CancellationToken::new();
         let guard = ended.clone().drop_guard();
@@ -64,14 +80,18 @@ impl Calls for Core {
         self.link.tracker().spawn(async move {
             let answer = |request| {
                 let (link, handler) = (link.clone(), handler.clone());
-                link.clone().tracker().spawn(async move { answer(&link, &handler, request).await });
+                link.clone()
+                    .tracker()
+                    .spawn(async move { answer(&link, &handler, request).await });
             };
             while let Some(Some(request)) = ended.run_until_cancelled(requests.next()).await {
                 answer(request);
             }
             // What the server had sent before it heard of the end is answered too.
             if requests.drain().await.is_ok() {
-                requests.for_each(|request| future::ready(answer(request))).await;
+                while let Some(request) = requests.next().await {
+                    answer(request);
+                }
             }
         });
         Ok(Serving::new(guard))
@@ -82,7 +102,7 @@ impl Calls for Core {
 async fn answer(link: &Link, handler: &Handler, request: Message) {
     let answer = handler(request.payload).await;
     let Some(reply) = request.reply else { return };
-    if let Err(error) = link.client().publish(reply, answer).await {
+    if let Err(error) = link.say(reply, answer).await {
         tracing::warn!(subject = request.subject.as_str(), %error, "an answer was not sent");
     }
 }

@@ -26,7 +26,10 @@ impl Claimed {
     }
 
     async fn say(&self, what: String) -> Result<(), Error> {
-        self.link.ask(self.reply.clone(), None, what.into()).await.map(drop)
+        self.link
+            .ask(self.reply.clone(), None, what.into())
+            .await
+            .map(drop)
     }
 }
 
@@ -45,7 +48,8 @@ impl Claim for Claimed {
             return self.say("-NAK".to_owned()).await;
         }
         let delay = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX / 2);
-        self.say(format!("-NAK {}", json!({ "delay": delay }))).await
+        self.say(format!("-NAK {}", json!({ "delay": delay })))
+            .await
     }
 
     async fn give_up(self: Box<Self>) -> Result<(), Error> {

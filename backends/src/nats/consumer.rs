@@ -58,7 +58,9 @@ impl Deliveries {
         loop {
             let mut found = Vec::new();
             while found.len() < max {
-                let Some(message) = self.pull().ready() else { break };
+                let Some(message) = self.pull().ready() else {
+                    break;
+                };
                 if is_stale {
                     hand_back(&self.link, &message).await;
                 } else {
@@ -96,13 +98,21 @@ impl Deliveries {
                 News::Crowded => self.pull().request(1, Wait::All).await?,
                 News::Deleted => return Err(self.unsubscribed()),
                 News::Refused(why) => {
-                    return Err(Error::Refused { what: self.link.address().to_owned(), why: format!("{}: {why}", self.name()) });
+                    return Err(Error::Refused {
+                        what: self.link.address().to_owned(),
+                        why: format!("{}: {why}", self.name()),
+                    });
                 }
                 News::Forgotten(why) => {
                     tracing::debug!(trigger = %self.trigger, why, "asking for deliveries again");
                     self.link.up().await?;
                     events::place(&self.link, &self.trigger).await?;
-                    tokio::time::sleep(PAUSE.saturating_mul(1 << self.forgotten.min(10)).min(MAX_PAUSE)).await;
+                    tokio::time::sleep(
+                        PAUSE
+                            .saturating_mul(1 << self.forgotten.min(10))
+                            .min(MAX_PAUSE),
+                    )
+                    .await;
                     self.forgotten += 1;
                     return Ok(None);
                 }
@@ -114,7 +124,9 @@ impl Deliveries {
     async fn gather(&mut self, found: &mut Vec<Delivery>, max: usize) {
         let mut patience = Instant::now() + LINGER;
         while found.len() < max && self.pull().is_waiting() {
-            let Ok(News::Message(message)) = timeout_at(patience, self.pull().next()).await else { return };
+            let Ok(News::Message(message)) = timeout_at(patience, self.pull().next()).await else {
+                return;
+            };
             found.extend(self.delivery(message).await);
             patience = Instant::now() + LINGER;
         }
@@ -197,6 +209,6 @@ impl Drop for Deliveries {
 /// Hands back what was never handed out. If that is lost, its claim ends by itself.
 async fn hand_back(link: &Link, message: &Message) {
     if let Some(reply) = &message.reply {
-        let _ = link.client().publish(reply.clone(), "-NAK".into()).await;
+        let _ = link.say(reply.clone(), "-NAK".into()).await;
     }
 }

@@ -12,7 +12,9 @@ use async_trait::async_trait;
 use belfry_mesh::event::{Event, Proven};
 use belfry_mesh::name::TriggerName;
 use belfry_mesh::port::Error;
-use belfry_mesh::port::log::{Consumer, Entries, EventLog, Range, Receipt, Sequence, Stored, Subscription};
+use belfry_mesh::port::log::{
+    Consumer, Entries, EventLog, Range, Receipt, Sequence, Stored, Subscription,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -22,6 +24,10 @@ pub(super) const RESERVE: usize = 8 * 1024;
 
 /// The most that NATS takes as headers of a stored message: `JSStreamHeaderExceedsMaximumErr` in nats-server's `errors.json`.
 const MAX_HEADERS: usize = 64 * 1024;
+
+/// How many events of one trigger may be held or wait for their retry at once, so that the server's memory of them is bounded. How
+/// many are tried at once is their holder's affair.
+const MOST_UNSETTLED: u32 = 20_000;
 
 /// The event log.
 pub(super) struct Events {
@@ -52,10 +58,25 @@ impl Events {
         let what = || format!("event `{}` with its headers", event.id);
         if headers > MAX_HEADERS - RESERVE {
             let what = format!("what event `{}` has beside its body", event.id);
-            return Err(Error::TooLarge { what, size: headers, limit: MAX_HEADERS - RESERVE });
+            return Err(Error::TooLarge {
+                what,
+                size: headers,
+                limit: MAX_HEADERS - RESERVE,
+            });
         }
-        let (size, limit) = (headers + event.data.len(), self.link.max_payload().saturating_sub(RESERVE));
-        if size > limit { Err(Error::TooLarge { what: what(), size, limit }) } else { Ok(()) }
+        let (size, limit) = (
+            headers + event.data.len(),
+            self.link.max_payload().saturating_sub(RESERVE),
+        );
+        if size > limit {
+            Err(Error::TooLarge {
+                what: what(),
+                size,
+                limit,
+            })
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -66,8 +87,15 @@ impl EventLog for Events {
         let mut headers = message::headers(event)?;
         headers.insert(NATS_MESSAGE_ID, event.id.as_str());
         self.check_size(event, message::size(&headers))?;
-        match self.link.publish(event.address.subject(), headers, event.data.clone()).await {
-            Ok(ack) => Ok(Receipt { sequence: ack.sequence, duplicate: ack.duplicate }),
+        match self
+            .link
+            .publish(event.address.subject(), headers, event.data.clone())
+            .await
+        {
+            Ok(ack) => Ok(Receipt {
+                sequence: ack.sequence,
+                duplicate: ack.duplicate,
+            }),
             Err(refusal) => Err(layout::not_stored(&self.link, EVENTS, refusal)),
         }
     }
@@ -83,12 +111,15 @@ impl EventLog for Events {
             "ack_policy": "explicit",
             "ack_wait": u64::try_from(subscription.claim.as_nanos()).unwrap_or(u64::MAX / 2),
             "max_deliver": -1,
-            "max_ack_pending": subscription.max_in_flight,
+            "max_ack_pending": MOST_UNSETTLED,
             "filter_subjects": filter::subjects(subscription)?,
             "replay_policy": "instant",
         }});
         let created: Result<Value, Refusal> = self.link.api(&verb, &request).await;
-        created.map(drop).map_err(|refusal| self.link.explain(refusal, &place_name(&subscription.trigger)))
+        created.map(drop).map_err(|refusal| {
+            self.link
+                .explain(refusal, &place_name(&subscription.trigger))
+        })
     }
 
     async fn unsubscribe(&self, trigger: &TriggerName) -> Result<(), Error> {
@@ -102,7 +133,9 @@ impl EventLog for Events {
     }
 
     async fn consumer(&self, trigger: &TriggerName) -> Result<Box<dyn Consumer>, Error> {
-        Ok(Box::new(Deliveries::open(self.link.clone(), trigger).await?))
+        Ok(Box::new(
+            Deliveries::open(self.link.clone(), trigger).await?,
+        ))
     }
 
     async fn backlog(&self, trigger: &TriggerName) -> Result<u64, Error> {
@@ -119,7 +152,7 @@ impl EventLog for Events {
     }
 
     async fn get(&self, sequence: Sequence) -> Result<Option<Stored<Event>>, Error> {
-        let found = kv::message(&self.link, EVENTS, &json!({ "seq": sequence })).await?;
+        let found = kv::message(&self.link, EVENTS, sequence).await?;
         let event = |entry: Entry| {
             let subject = entry.subject.clone();
             entry.event(EVENTS, &subject)
@@ -138,7 +171,9 @@ impl EventLog for Events {
 /// [`Error::NotFound`] if it has none.
 pub(super) async fn place(link: &Link, trigger: &TriggerName) -> Result<PlaceInfo, Error> {
     let verb = format!("CONSUMER.INFO.{EVENTS}.{}", consumer(trigger));
-    link.api(&verb, &json!({})).await.map_err(|refusal| link.explain(refusal, &place_name(trigger)))
+    link.api(&verb, &json!({}))
+        .await
+        .map_err(|refusal| link.explain(refusal, &place_name(trigger)))
 }
 
 /// The name of the trigger's consumer.
@@ -148,5 +183,8 @@ pub(super) fn consumer(trigger: &TriggerName) -> String {
 
 /// What errors call the trigger's consumer.
 pub(super) fn place_name(trigger: &TriggerName) -> String {
-    format!("the place of trigger `{trigger}` in the event log (consumer `{}`)", consumer(trigger))
+    format!(
+        "the place of trigger `{trigger}` in the event log (consumer `{}`)",
+        consumer(trigger)
+    )
 }

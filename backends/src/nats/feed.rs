@@ -1,23 +1,21 @@
 //! Reading a stream in order without claiming anything, through a short-lived consumer that is made anew, from where the reading
 //! was, whenever it is lost.
 
-use super::link::{Link, Refusal};
+mod transient;
+
+use super::link::Link;
 use super::message::{Entry, Place};
-use super::pull::{News, Pull, Wait};
+use super::pull::{News, Wait};
 use belfry_mesh::port::Error;
 use belfry_mesh::port::log::{Entries, Range, Sequence, Stored};
 use futures::stream;
-use serde::Deserialize;
-use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
+use transient::Transient;
 
 /// How many messages are asked for at once.
 const BATCH: usize = 64;
-
-/// How long the server keeps a consumer that nobody pulls.
-const IDLE: Duration = Duration::from_secs(60);
 
 /// How long nothing comes of a snapshot before it is looked into.
 const STANDSTILL: Duration = Duration::from_millis(50);
@@ -49,14 +47,6 @@ pub(super) struct Feed {
     rest: u64,
 }
 
-/// A consumer for one reading.
-struct Transient {
-    link: Arc<Link>,
-    stream: String,
-    name: String,
-    pull: Pull,
-}
-
 /// What there is to read next.
 pub(super) enum Next {
     /// An entry.
@@ -70,17 +60,32 @@ pub(super) enum Next {
 impl Source {
     /// A range of a log.
     pub(super) fn log(stream: &str, range: Range) -> Self {
-        Self { stream: stream.to_owned(), filter: None, from: From::After(range.after), live: range.live }
+        Self {
+            stream: stream.to_owned(),
+            filter: None,
+            from: From::After(range.after),
+            live: range.live,
+        }
     }
 
     /// All that is kept of one subject.
     pub(super) fn subject(stream: &str, subject: &str) -> Self {
-        Self { stream: stream.to_owned(), filter: Some(subject.to_owned()), from: From::After(0), live: false }
+        Self {
+            stream: stream.to_owned(),
+            filter: Some(subject.to_owned()),
+            from: From::After(0),
+            live: false,
+        }
     }
 
     /// The latest of each of these subjects, then what comes.
     pub(super) fn latest(stream: &str, subjects: &str) -> Self {
-        Self { stream: stream.to_owned(), filter: Some(subjects.to_owned()), from: From::LastOfEachSubject, live: true }
+        Self {
+            stream: stream.to_owned(),
+            filter: Some(subjects.to_owned()),
+            from: From::LastOfEachSubject,
+            live: true,
+        }
     }
 }
 
@@ -90,7 +95,13 @@ impl Feed {
             From::After(sequence) => sequence,
             From::LastOfEachSubject => 0,
         };
-        let mut feed = Self { link, source, consumer: None, read, rest: 0 };
+        let mut feed = Self {
+            link,
+            source,
+            consumer: None,
+            read,
+            rest: 0,
+        };
         feed.begin().await?;
         Ok(feed)
     }
@@ -115,8 +126,12 @@ impl Feed {
                 }
                 Ok(News::Ended | News::Crowded) => {}
                 Ok(News::Deleted) => return Err(gone()),
-                Ok(News::Forgotten(why) | News::Refused(why)) => return Err(self.link.unavailable(why)),
-                Err(_) if Instant::now() > patience => return Err(self.link.unavailable("the reading stands still")),
+                Ok(News::Forgotten(why) | News::Refused(why)) => {
+                    return Err(self.link.unavailable(why));
+                }
+                Err(_) if Instant::now() > patience => {
+                    return Err(self.link.unavailable("the reading stands still"));
+                }
                 Err(_) => {
                     let pending = consumer.pending().await?;
                     if pending == 0 {
@@ -221,64 +236,11 @@ impl Feed {
         let place = Place::parse(message.reply.as_ref()?)?;
         self.read = place.sequence;
         // What was there may have been deleted meanwhile, so the count alone would wait for ever.
-        self.rest = if place.pending == 0 { 0 } else { self.rest.saturating_sub(1) };
+        self.rest = if place.pending == 0 {
+            0
+        } else {
+            self.rest.saturating_sub(1)
+        };
         Some(Entry::of(message, &place))
-    }
-}
-
-/// What the server says of a consumer.
-#[derive(Deserialize)]
-struct Info {
-    num_pending: u64,
-}
-
-impl Transient {
-    /// Makes a consumer; how many messages wait for it.
-    async fn create(link: &Arc<Link>, source: &Source, read: Sequence) -> Result<(Self, u64), Error> {
-        let inbox = link.client().new_inbox();
-        let name = format!("belfry-reader-{}", inbox.rsplit('.').next().unwrap_or_default());
-        let mut config = json!({
-            "name": name,
-            "ack_policy": "none",
-            "replay_policy": "instant",
-            "inactive_threshold": IDLE.as_nanos() as u64,
-            "mem_storage": true,
-            "num_replicas": 1,
-        });
-        match source.from {
-            From::LastOfEachSubject => config["deliver_policy"] = json!("last_per_subject"),
-            From::After(_) => {
-                config["deliver_policy"] = json!("by_start_sequence");
-                config["opt_start_seq"] = json!(read + 1);
-            }
-        }
-        if let Some(filter) = &source.filter {
-            config["filter_subjects"] = json!([filter]);
-        }
-        let stream = source.stream.clone();
-        let pull = Pull::open(link.clone(), &stream, &name).await?;
-        let request = json!({ "stream_name": stream, "config": config });
-        let created: Result<Info, Refusal> = link.api(&format!("CONSUMER.CREATE.{stream}.{name}"), &request).await;
-        let Info { num_pending } = created.map_err(|refusal| link.explain(refusal, &stream))?;
-        Ok((Self { link: link.clone(), stream, name, pull }, num_pending))
-    }
-
-    /// How many messages wait for it.
-    async fn pending(&self) -> Result<u64, Error> {
-        let info: Result<Info, Refusal> = self.link.api(&format!("CONSUMER.INFO.{}.{}", self.stream, self.name), &json!({})).await;
-        info.map(|info| info.num_pending).map_err(|refusal| self.link.explain(refusal, &self.stream))
-    }
-}
-
-impl Drop for Transient {
-    fn drop(&mut self) {
-        // If nobody hears it, the server ends the consumer by itself.
-        if tokio::runtime::Handle::try_current().is_err() {
-            return;
-        }
-        let (link, verb) = (self.link.clone(), format!("CONSUMER.DELETE.{}.{}", self.stream, self.name));
-        self.link.tracker().spawn(async move {
-            let _: Result<Value, Refusal> = link.api(&verb, &json!({})).await;
-        });
     }
 }

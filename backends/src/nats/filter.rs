@@ -10,8 +10,14 @@ use belfry_mesh::port::log::Subscription;
 /// # Errors
 /// [`Error::Refused`] for what is no pattern, and for two that cross (`a.*` and `*.b`), which NATS cannot serve together.
 pub(super) fn subjects(subscription: &Subscription) -> Result<Vec<String>, Error> {
-    let refused = |why: String| Error::Refused { what: format!("trigger `{}`", subscription.trigger), why };
-    let own = [Address::Trigger(subscription.trigger.clone()), Address::Tick(subscription.trigger.clone())];
+    let refused = |why: String| Error::Refused {
+        what: format!("trigger `{}`", subscription.trigger),
+        why,
+    };
+    let own = [
+        Address::Trigger(subscription.trigger.clone()),
+        Address::Tick(subscription.trigger.clone()),
+    ];
     let mut subjects: Vec<String> = own.iter().map(Address::subject).collect();
     let mut signals: Vec<&str> = Vec::new();
     for pattern in subscription.signals.iter().map(String::as_str) {
@@ -31,13 +37,24 @@ pub(super) fn subjects(subscription: &Subscription) -> Result<Vec<String>, Error
         }
         signals.push(pattern);
     }
-    subjects.extend(signals.into_iter().map(|pattern| Address::Signal(pattern.to_owned()).subject()));
+    subjects.extend(
+        signals
+            .into_iter()
+            .map(|pattern| Address::Signal(pattern.to_owned()).subject()),
+    );
     Ok(subjects)
 }
 
 fn is_pattern(pattern: &str) -> bool {
-    let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'*' | b'>'));
-    let (front, last) = pattern.rsplit_once('.').map_or((None, pattern), |(front, last)| (Some(front), last));
+    let word = |word: &str| {
+        !word.is_empty()
+            && word
+                .bytes()
+                .all(|b| b.is_ascii_graphic() && !matches!(b, b'*' | b'>'))
+    };
+    let (front, last) = pattern
+        .rsplit_once('.')
+        .map_or((None, pattern), |(front, last)| (Some(front), last));
     (last == ">" || last == "*" || word(last))
         && front.is_none_or(|front| front.split('.').all(|one| one == "*" || word(one)))
 }
@@ -79,7 +96,6 @@ mod tests {
             trigger: TriggerName::parse("a").unwrap(),
             signals: patterns.iter().map(|&pattern| pattern.to_owned()).collect(),
             claim: Duration::from_secs(30),
-            max_in_flight: 1,
         };
         let subjects = subjects(&subscription).map_err(|error| error.to_string())?;
         assert_eq!(subjects[..2], ["belfry.event.a", "belfry.tick.a"]);
@@ -89,11 +105,24 @@ mod tests {
     #[test]
     fn a_pattern_that_another_covers_is_left_out() {
         for (patterns, kept) in [
-            (&["workflow.completed", "workflow.*"][..], &["belfry.signal.workflow.*"][..]),
-            (&["workflow.>", "workflow.*.done", "team.x"], &["belfry.signal.workflow.>", "belfry.signal.team.x"]),
+            (
+                &["workflow.completed", "workflow.*"][..],
+                &["belfry.signal.workflow.*"][..],
+            ),
+            (
+                &["workflow.>", "workflow.*.done", "team.x"],
+                &["belfry.signal.workflow.>", "belfry.signal.team.x"],
+            ),
             (&["a", "a"], &["belfry.signal.a"]),
             (&[">", "a.>", "*"], &["belfry.signal.>"]),
-            (&["a.*", "a.*.c", "a"], &["belfry.signal.a.*", "belfry.signal.a.*.c", "belfry.signal.a"]),
+            (
+                &["a.*", "a.*.c", "a"],
+                &[
+                    "belfry.signal.a.*",
+                    "belfry.signal.a.*.c",
+                    "belfry.signal.a",
+                ],
+            ),
         ] {
             assert_eq!(signals(patterns).unwrap(), kept);
         }
@@ -103,14 +132,22 @@ mod tests {
     fn patterns_that_cross_are_refused_with_both_named() {
         for (a, b) in [("a.*", "*.b"), ("a.>", "*.b"), ("*.b.*", "a.>")] {
             let error = signals(&[a, b]).unwrap_err();
-            assert!(error.contains(&format!("`{a}`")) && error.contains(&format!("`{b}`")), "{error}");
+            assert!(
+                error.contains(&format!("`{a}`")) && error.contains(&format!("`{b}`")),
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn what_is_no_pattern_is_refused() {
-        for bad in ["", ".", "a.", ".a", "a..b", "a.>.b", "a b", "a*", "a.b>", ">.>"] {
-            assert!(signals(&[bad]).unwrap_err().contains("no signal pattern"), "{bad:?}");
+        for bad in [
+            "", ".", "a.", ".a", "a..b", "a.>.b", "a b", "a*", "a.b>", ">.>",
+        ] {
+            assert!(
+                signals(&[bad]).unwrap_err().contains("no signal pattern"),
+                "{bad:?}"
+            );
         }
     }
 }

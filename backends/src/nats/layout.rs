@@ -1,11 +1,14 @@
 //! The streams and buckets that Belfry uses: made if they are missing, widened if they are too narrow, never narrowed.
 
+mod plan;
+
 use super::kv;
 use super::link::{Link, Refusal};
 use crate::{Config, Limits};
 use async_nats::jetstream::ErrorCode;
 use belfry_mesh::port::Error;
 use belfry_mesh::port::state::Bucket;
+use plan::{Plan, plan};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -38,18 +41,24 @@ pub(super) async fn prepare(link: &Link, config: &Config) -> Result<(), Error> {
 /// Returns if the stream has room.
 pub(super) async fn check_room(link: &Link, stream: &str) -> Result<(), Error> {
     link.up().await?;
-    let info = info(link, stream).await.map_err(|refusal| link.explain(refusal, stream))?;
+    let info = info(link, stream)
+        .await
+        .map_err(|refusal| link.explain(refusal, stream))?;
     let limit = info["config"]["max_bytes"].as_u64();
     let held = info["state"]["bytes"].as_u64().unwrap_or_default();
     match limit {
-        Some(limit) if held + ROOM > limit => Err(full(stream, format!("it holds {held} bytes of {limit}"))),
+        Some(limit) if held + ROOM > limit => {
+            Err(full(stream, format!("it holds {held} bytes of {limit}")))
+        }
         _ => Ok(()),
     }
 }
 
 /// Why something was not stored.
 pub(super) fn not_stored(link: &Link, stream: &str, refusal: Refusal) -> Error {
-    let Refusal::Said(error) = &refusal else { return link.explain(refusal, stream) };
+    let Refusal::Said(error) = &refusal else {
+        return link.explain(refusal, stream);
+    };
     let why = error.to_string();
     match error.error_code() {
         ErrorCode::STREAM_STORE_FAILED if why.contains("maximum") => full(stream, why),
@@ -58,21 +67,38 @@ pub(super) fn not_stored(link: &Link, stream: &str, refusal: Refusal) -> Error {
         | ErrorCode::MEMORY_RESOURCES_EXCEEDED
         | ErrorCode::ACCOUNT_RESOURCES_EXCEEDED => full(stream, why),
         // A copy of it is being stored at this moment, or the server has too much to do.
-        ErrorCode::STREAM_DUPLICATE_MESSAGE_CONFLICT | ErrorCode::STREAM_TOO_MANY_REQUESTS => link.unavailable(why),
+        ErrorCode::STREAM_DUPLICATE_MESSAGE_CONFLICT | ErrorCode::STREAM_TOO_MANY_REQUESTS => {
+            link.unavailable(why)
+        }
         _ => link.explain(refusal, stream),
     }
 }
 
 fn full(stream: &str, why: String) -> Error {
-    Error::Full { log: stream.to_owned(), why }
+    Error::Full {
+        log: stream.to_owned(),
+        why,
+    }
 }
 
 /// All streams, as the configuration wants them.
 fn wanted(config: &Config) -> Vec<Map<String, Value>> {
     let keep = config.retention;
     let mut all = vec![
-        log(EVENTS, &["belfry.event.*", "belfry.tick.*", "belfry.signal.>"], "new", keep.events, config),
-        log(OUTCOMES, &["belfry.outcome.*"], "old", keep.outcomes, config),
+        log(
+            EVENTS,
+            &["belfry.event.*", "belfry.tick.*", "belfry.signal.>"],
+            "new",
+            keep.events,
+            config,
+        ),
+        log(
+            OUTCOMES,
+            &["belfry.outcome.*"],
+            "old",
+            keep.outcomes,
+            config,
+        ),
         log(DEAD, &["belfry.dead.*"], "new", keep.dead_letters, config),
     ];
     all.extend(Bucket::ALL.map(|one| bucket(one.name(), one.history(), config)));
@@ -83,10 +109,20 @@ fn wanted(config: &Config) -> Vec<Map<String, Value>> {
     all
 }
 
-fn log(name: &str, subjects: &[&str], discard: &str, keep: Limits, config: &Config) -> Map<String, Value> {
+fn log(
+    name: &str,
+    subjects: &[&str],
+    discard: &str,
+    keep: Limits,
+    config: &Config,
+) -> Map<String, Value> {
     let age = keep.age.unwrap_or_default();
     // The server remembers ids no longer than messages.
-    let window = if age.is_zero() { config.window } else { config.window.min(age) };
+    let window = if age.is_zero() {
+        config.window
+    } else {
+        config.window.min(age)
+    };
     stream(json!({
         "name": name,
         "subjects": subjects,
@@ -113,7 +149,9 @@ fn bucket(name: &str, history: u8, config: &Config) -> Map<String, Value> {
 }
 
 fn stream(special: Value) -> Map<String, Value> {
-    let Value::Object(mut stream) = special else { unreachable!("it is written as an object") };
+    let Value::Object(mut stream) = special else {
+        unreachable!("it is written as an object")
+    };
     stream.insert("retention".into(), json!("limits"));
     stream.insert("storage".into(), json!("file"));
     stream.insert("allow_direct".into(), json!(true));
@@ -129,25 +167,38 @@ async fn ensure(link: &Link, wanted: &Map<String, Value>) -> Result<(), Error> {
     let failed = |refusal| unprepared(link, name, refusal);
     let found = match info(link, name).await {
         Err(refusal) if refusal.is(ErrorCode::STREAM_NOT_FOUND) => {
-            match link.api::<Value>(&format!("STREAM.CREATE.{name}"), wanted).await {
+            match link
+                .api::<Value>(&format!("STREAM.CREATE.{name}"), wanted)
+                .await
+            {
                 Ok(_) => return Ok(()),
                 // Somebody else made it at the same time, and otherwise.
-                Err(refusal) if refusal.is(ErrorCode::STREAM_NAME_EXIST) => info(link, name).await.map_err(failed)?,
+                Err(refusal) if refusal.is(ErrorCode::STREAM_NAME_EXIST) => {
+                    info(link, name).await.map_err(failed)?
+                }
                 Err(refusal) => return Err(failed(refusal)),
             }
         }
         other => other.map_err(failed)?,
     };
     let Some(found) = found["config"].as_object() else {
-        return Err(Error::Corrupt { what: format!("stream {name}"), why: "the server does not say how it is configured".into() });
+        return Err(Error::Corrupt {
+            what: format!("stream {name}"),
+            why: "the server does not say how it is configured".into(),
+        });
     };
     let Plan { change, kept } = plan(wanted, found);
     for setting in kept {
-        tracing::warn!(stream = name, "{setting}; it stays so: change it with `nats stream edit` if it should not");
+        tracing::warn!(
+            stream = name,
+            "{setting}; it stays so: change it with `nats stream edit` if it should not"
+        );
     }
     if let Some(change) = change {
         tracing::info!(stream = name, "the stream is widened to what is configured");
-        link.api::<Value>(&format!("STREAM.UPDATE.{name}"), &change).await.map_err(failed)?;
+        link.api::<Value>(&format!("STREAM.UPDATE.{name}"), &change)
+            .await
+            .map_err(failed)?;
     }
     Ok(())
 }
@@ -164,101 +215,5 @@ fn unprepared(link: &Link, stream: &str, refusal: Refusal) -> Error {
             why: "it runs without JetStream: start it with `nats-server -js`, or with a `jetstream` block in its configuration".into(),
         },
         other => other,
-    }
-}
-
-/// What is to be done about a stream that is there.
-struct Plan {
-    /// Its new configuration, if it is to change.
-    change: Option<Map<String, Value>>,
-    /// What differs and stays, in words.
-    kept: Vec<String>,
-}
-
-/// Everything that the server says of its stream stays as it is, but for what is too narrow.
-fn plan(wanted: &Map<String, Value>, found: &Map<String, Value>) -> Plan {
-    let mut change = found.clone();
-    let mut kept = Vec::new();
-    for (setting, value) in wanted {
-        let there = found.get(setting).unwrap_or(&Value::Null);
-        match setting.as_str() {
-            "name" => {}
-            "subjects" => {
-                let mut subjects = there.as_array().cloned().unwrap_or_default();
-                let missing = value.as_array().into_iter().flatten().filter(|subject| !subjects.contains(subject));
-                let missing: Vec<_> = missing.cloned().collect();
-                subjects.extend(missing);
-                change.insert(setting.clone(), subjects.into());
-            }
-            "max_age" | "max_bytes" | "max_msgs_per_subject" | "duplicate_window" | "num_replicas" => {
-                if bound(value) > bound(there) {
-                    change.insert(setting.clone(), value.clone());
-                } else if bound(value) < bound(there) {
-                    kept.push(format!("`{setting}` is {there} on the server, more than the {value} that is configured"));
-                }
-            }
-            "storage" | "retention" => {
-                if value != there {
-                    kept.push(format!("`{setting}` is {there} on the server, where Belfry wants {value}"));
-                }
-            }
-            // An absent flag is one that is off.
-            _ if value == there || (value == &json!(false) && there.is_null()) => {}
-            _ => {
-                change.insert(setting.clone(), value.clone());
-            }
-        }
-    }
-    Plan { change: (&change != found).then_some(change), kept }
-}
-
-/// A limit as a number: none is the largest.
-fn bound(limit: &Value) -> u64 {
-    match limit.as_i64() {
-        Some(number) if number > 0 => number.unsigned_abs(),
-        _ => u64::MAX,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn events() -> Map<String, Value> {
-        wanted(&Config::default()).remove(0)
-    }
-
-    #[test]
-    fn a_stream_that_is_as_wanted_stays_untouched() {
-        let mut found = events();
-        found.insert("sealed".into(), json!(false));
-        let plan = plan(&events(), &found);
-        assert!(plan.change.is_none() && plan.kept.is_empty());
-    }
-
-    #[test]
-    fn what_is_too_narrow_is_widened_and_what_is_unknown_stays() {
-        let mut found = events();
-        found.insert("max_bytes".into(), json!(1_000));
-        found.insert("discard".into(), json!("old"));
-        found.insert("subjects".into(), json!(["belfry.event.*", "mine.>"]));
-        found.insert("from_the_future".into(), json!({ "a": 1 }));
-        let change = plan(&events(), &found).change.unwrap();
-        assert_eq!(change["max_bytes"], json!(4_u64 << 30));
-        assert_eq!(change["discard"], "new");
-        assert_eq!(change["subjects"], json!(["belfry.event.*", "mine.>", "belfry.tick.*", "belfry.signal.>"]));
-        assert_eq!(change["from_the_future"], json!({ "a": 1 }));
-    }
-
-    #[test]
-    fn nothing_is_narrowed_and_all_of_it_is_told() {
-        let mut found = events();
-        for (setting, wide) in [("max_bytes", -1), ("max_age", 0), ("num_replicas", 3), ("duplicate_window", i64::MAX)] {
-            found.insert(setting.into(), json!(wide));
-        }
-        found.insert("storage".into(), json!("memory"));
-        let plan = plan(&events(), &found);
-        assert!(plan.change.is_none());
-        assert_eq!(plan.kept.len(), 5, "{:?}", plan.kept);
     }
 }

@@ -72,20 +72,42 @@ impl Leases for Bucket {
     async fn acquire(&self, key: &str, holder: &str, ttl: Duration) -> Result<Option<Held>, Error> {
         let ttl = whole_seconds(ttl);
         let asked = Instant::now();
-        let value = encode(&Value { holder: holder.to_owned(), token: None });
-        let token = match (Write { bucket: LEASES, key, value: Some(value), expected: Some(0), ttl: Some(ttl) }).make(&self.link).await {
+        let value = encode(&Value {
+            holder: holder.to_owned(),
+            token: None,
+        });
+        let token = match (Write {
+            bucket: LEASES,
+            key,
+            value: Some(value),
+            expected: Some(0),
+            ttl: Some(ttl),
+        })
+        .make(&self.link)
+        .await
+        {
             Ok(revision) => revision,
             Err(Error::Conflict { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let terms = Terms { link: self.link.clone(), key: key.to_owned(), holder: holder.to_owned(), token, ttl };
+        let terms = Terms {
+            link: self.link.clone(),
+            key: key.to_owned(),
+            holder: holder.to_owned(),
+            token,
+            ttl,
+        };
         Ok(Some(hold(Arc::new(terms), asked)))
     }
 }
 
 /// Begins to renew a lease that was just taken.
 fn hold(terms: Arc<Terms>, asked: Instant) -> Held {
-    let state = State { revision: terms.token, deadline: asked + surely(terms.ttl), over: false };
+    let state = State {
+        revision: terms.token,
+        deadline: asked + surely(terms.ttl),
+        over: false,
+    };
     let (sender, receiver) = watch::channel(state);
     let ended = CancellationToken::new();
     let renewal = ended.clone().drop_guard();
@@ -94,7 +116,14 @@ fn hold(terms: Arc<Terms>, asked: Instant) -> Held {
         renew(&renewed, &sender, &ended).await;
         sender.send_modify(|state| state.over = true);
     });
-    Held { token: terms.token, hold: Box::new(Lease { state: receiver, renewal, terms }) }
+    Held {
+        token: terms.token,
+        hold: Box::new(Lease {
+            state: receiver,
+            renewal,
+            terms,
+        }),
+    }
 }
 
 /// Renews the lease until it is lost or ended.
@@ -105,7 +134,9 @@ async fn renew(terms: &Terms, state: &watch::Sender<State>, ended: &Cancellation
             () = ended.cancelled() => return,
             () = sleep(wait) => {}
         }
-        let State { revision, deadline, .. } = *state.borrow();
+        let State {
+            revision, deadline, ..
+        } = *state.borrow();
         let asked = Instant::now();
         let answer = tokio::select! {
             biased;
@@ -115,11 +146,20 @@ async fn renew(terms: &Terms, state: &watch::Sender<State>, ended: &Cancellation
         match answer {
             // An answer that comes too late is none: by then the loss may be known.
             Ok(Some(revision)) if Instant::now() < deadline => {
-                state.send_replace(State { revision, deadline: asked + surely(terms.ttl), over: false });
+                state.send_replace(State {
+                    revision,
+                    deadline: asked + surely(terms.ttl),
+                    over: false,
+                });
                 wait = terms.ttl / 3;
             }
             Ok(_) => {
-                tracing::warn!(lease = terms.key, holder = terms.holder, token = terms.token, "the lease is lost");
+                tracing::warn!(
+                    lease = terms.key,
+                    holder = terms.holder,
+                    token = terms.token,
+                    "the lease is lost"
+                );
                 return;
             }
             Err(error) => {
@@ -139,8 +179,12 @@ impl Terms {
             other => return other.map(Some),
         }
         // An earlier renewal may have been stored although its answer was lost.
-        let Some(found) = kv::latest(&self.link, LEASES, &self.key).await? else { return Ok(None) };
-        if !serde_json::from_slice(&found.payload).is_ok_and(|value: Value| value.token == Some(self.token)) {
+        let Some(found) = kv::latest(&self.link, LEASES, &self.key).await? else {
+            return Ok(None);
+        };
+        if !serde_json::from_slice(&found.payload)
+            .is_ok_and(|value: Value| value.token == Some(self.token))
+        {
             return Ok(None);
         }
         match self.write(found.sequence).await {
@@ -150,9 +194,20 @@ impl Terms {
     }
 
     async fn write(&self, expected: Revision) -> Result<Revision, Error> {
-        let value = encode(&Value { holder: self.holder.clone(), token: Some(self.token) });
+        let value = encode(&Value {
+            holder: self.holder.clone(),
+            token: Some(self.token),
+        });
         let ttl = Some(self.ttl);
-        Write { bucket: LEASES, key: &self.key, value: Some(value), expected: Some(expected), ttl }.make(&self.link).await
+        Write {
+            bucket: LEASES,
+            key: &self.key,
+            value: Some(value),
+            expected: Some(expected),
+            ttl,
+        }
+        .make(&self.link)
+        .await
     }
 }
 
@@ -175,7 +230,11 @@ impl Hold for Lease {
     }
 
     fn release(self: Box<Self>) -> BoxFuture<'static, ()> {
-        let Self { mut state, renewal, terms } = *self;
+        let Self {
+            mut state,
+            renewal,
+            terms,
+        } = *self;
         drop(renewal);
         Box::pin(async move {
             // A renewal that is under way makes another revision.
@@ -195,9 +254,12 @@ fn surely(ttl: Duration) -> Duration {
 
 /// What the server can count: whole seconds, at least one.
 fn whole_seconds(ttl: Duration) -> Duration {
-    Duration::from_secs(ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0)).max(Duration::from_secs(1))
+    Duration::from_secs(ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0))
+        .max(Duration::from_secs(1))
 }
 
 fn encode(value: &Value) -> bytes::Bytes {
-    serde_json::to_vec(value).expect("a lease has only string keys").into()
+    serde_json::to_vec(value)
+        .expect("a lease has only string keys")
+        .into()
 }

@@ -1,12 +1,20 @@
 //! The one connection of this process to the bus, and how what goes wrong on it is told.
 
+mod news;
+mod refusal;
+
+pub(super) use refusal::Refusal;
+
 use super::address::Address;
-use async_nats::jetstream::{Error as ApiError, ErrorCode};
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::response::Response;
-use async_nats::{Client, ConnectOptions, Event, HeaderMap, Message, Request, RequestErrorKind, ServerAddr};
+use async_nats::subject::ToSubject;
+use async_nats::{
+    Client, ConnectOptions, HeaderMap, Message, Request, RequestErrorKind, ServerAddr, Subscriber,
+};
 use belfry_mesh::port::Error;
 use bytes::Bytes;
+use news::{News, note};
 use secrecy::SecretString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -37,28 +45,13 @@ pub(super) struct Link {
     tracker: TaskTracker,
 }
 
-/// How the connection is.
-#[derive(Debug, Clone, Default)]
-struct News {
-    up: bool,
-    /// How often it came up.
-    connection: u64,
-    /// What the server last complained about.
-    complaint: Option<String>,
-}
-
-/// Why the bus did not do what it was asked.
-#[derive(Debug)]
-pub(super) enum Refusal {
-    /// JetStream said no.
-    Said(ApiError),
-    /// It did not get as far as JetStream.
-    Failed(Error),
-}
-
 impl Link {
     /// Connects, once: an address that is wrong must not be tried for ever. From then on the connection comes back by itself.
-    pub(super) async fn connect(url: &SecretString, deadline: Duration, tracker: TaskTracker) -> Result<Self, Error> {
+    pub(super) async fn connect(
+        url: &SecretString,
+        deadline: Duration,
+        tracker: TaskTracker,
+    ) -> Result<Self, Error> {
         let address = Address::parse(url)?;
         let (sender, mut news) = watch::channel(News::default());
         let shown = address.shown.clone();
@@ -74,11 +67,20 @@ impl Link {
                 async {}
             });
         let options = address.authenticate(options);
-        let Address { servers, shown: address } = address;
+        let Address {
+            servers,
+            shown: address,
+        } = address;
         let client = connect(options, servers, &address, deadline).await?;
         // The news of the first connection is not to be taken for that of a second.
         let _ = timeout(deadline, news.wait_for(|news| news.up)).await;
-        let link = Self { client, address, deadline, news, tracker };
+        let link = Self {
+            client,
+            address,
+            deadline,
+            news,
+            tracker,
+        };
         link.check_version()?;
         Ok(link)
     }
@@ -109,7 +111,9 @@ impl Link {
     pub(super) async fn broken(&self, connection: u64) {
         let mut news = self.news.clone();
         // The sender lives as long as the client, which lives as long as this.
-        let _ = news.wait_for(|news| !news.up || news.connection != connection).await;
+        let _ = news
+            .wait_for(|news| !news.up || news.connection != connection)
+            .await;
     }
 
     /// Waits for the connection, as long as for an answer.
@@ -120,8 +124,39 @@ impl Link {
         }
     }
 
+    /// Listens to a subject, as one of a group if there is one.
+    pub(super) async fn listen(
+        &self,
+        subject: String,
+        group: Option<&str>,
+    ) -> Result<Subscriber, Error> {
+        let listen = async {
+            match group {
+                Some(group) => self.client.queue_subscribe(subject, group.to_owned()).await,
+                None => self.client.subscribe(subject).await,
+            }
+        };
+        match timeout(self.deadline, listen).await {
+            Ok(heard) => heard.map_err(|error| self.unavailable(error)),
+            Err(_) => Err(self.unavailable("it takes no more subscriptions")),
+        }
+    }
+
+    /// Says something, without knowing whether it is heard.
+    pub(super) async fn say(&self, subject: impl ToSubject, payload: Bytes) -> Result<(), Error> {
+        match timeout(self.deadline, self.client.publish(subject, payload)).await {
+            Ok(said) => said.map_err(|error| self.unavailable(error)),
+            Err(_) => Err(self.unavailable("it takes no more messages")),
+        }
+    }
+
     /// Asks and waits for one answer. While the server is away the question waits for it, until the deadline.
-    pub(super) async fn ask(&self, subject: String, headers: Option<HeaderMap>, payload: Bytes) -> Result<Message, Error> {
+    pub(super) async fn ask(
+        &self,
+        subject: String,
+        headers: Option<HeaderMap>,
+        payload: Bytes,
+    ) -> Result<Message, Error> {
         let asked = subject.clone();
         let mut request = Request::new().payload(payload).timeout(Some(self.deadline));
         if let Some(headers) = headers {
@@ -131,24 +166,43 @@ impl Link {
             Ok(Ok(message)) => Ok(message),
             Ok(Err(error)) => Err(match error.kind() {
                 RequestErrorKind::TimedOut => self.silent(&asked),
-                RequestErrorKind::NoResponders => self.unavailable(format!("nobody there takes {asked}")),
-                RequestErrorKind::InvalidSubject => Error::Refused { what: asked, why: "it cannot be a subject".into() },
-                RequestErrorKind::MaxPayloadExceeded | RequestErrorKind::Other => self.unavailable(error),
+                RequestErrorKind::NoResponders => {
+                    self.unavailable(format!("nobody there takes {asked}"))
+                }
+                RequestErrorKind::InvalidSubject => Error::Refused {
+                    what: asked,
+                    why: "it cannot be a subject".into(),
+                },
+                RequestErrorKind::MaxPayloadExceeded | RequestErrorKind::Other => {
+                    self.unavailable(error)
+                }
             }),
             Err(_) => Err(self.silent(&asked)),
         }
     }
 
     /// Asks JetStream's API: `verb` is the subject without its prefix.
-    pub(super) async fn api<T: DeserializeOwned>(&self, verb: &str, body: &impl Serialize) -> Result<T, Refusal> {
-        let payload = serde_json::to_vec(body).map_err(|error| Refusal::Failed(self.unreadable("a request", error)))?;
-        let answer = self.ask(format!("$JS.API.{verb}"), None, payload.into()).await?;
+    pub(super) async fn api<T: DeserializeOwned>(
+        &self,
+        verb: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Refusal> {
+        let payload = serde_json::to_vec(body)
+            .map_err(|error| Refusal::Failed(self.unreadable("a request", error)))?;
+        let answer = self
+            .ask(format!("$JS.API.{verb}"), None, payload.into())
+            .await?;
         self.read(&answer)
     }
 
     /// Publishes to whatever stream takes the subject, and waits until it is stored. A connection that is down, or goes down
     /// meanwhile, is an error at once: whoever publishes has a better place to wait.
-    pub(super) async fn publish(&self, subject: String, headers: HeaderMap, payload: Bytes) -> Result<PublishAck, Refusal> {
+    pub(super) async fn publish(
+        &self,
+        subject: String,
+        headers: HeaderMap,
+        payload: Bytes,
+    ) -> Result<PublishAck, Refusal> {
         let (up, connection) = {
             let news = self.news.borrow();
             (news.up, news.connection)
@@ -169,25 +223,9 @@ impl Link {
     }
 
     pub(super) fn unavailable(&self, why: impl Display) -> Error {
-        Error::Unavailable { what: self.address.clone(), why: why.to_string() }
-    }
-
-    /// What a refusal means for whoever wanted something of `thing`.
-    pub(super) fn explain(&self, refusal: Refusal, thing: &str) -> Error {
-        let error = match refusal {
-            Refusal::Failed(error) => return error,
-            Refusal::Said(error) => error,
-        };
-        let refused = |why: String| Error::Refused { what: self.address.clone(), why };
-        match error.error_code() {
-            ErrorCode::JETSTREAM_NOT_ENABLED | ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT => refused(format!(
-                "{error}: start the server with JetStream (`nats-server -js`, or a `jetstream` block in its configuration) and \
-                 enable it for the account"
-            )),
-            ErrorCode::CONSUMER_NOT_FOUND => Error::NotFound(thing.to_owned()),
-            ErrorCode::STREAM_NOT_FOUND => self.unavailable(format!("{thing}: {error}")),
-            _ if error.code() >= 500 => self.unavailable(format!("{thing}: {error}")),
-            _ => refused(format!("{thing}: {error}")),
+        Error::Unavailable {
+            what: self.address.clone(),
+            why: why.to_string(),
         }
     }
 
@@ -200,15 +238,19 @@ impl Link {
     }
 
     fn unreadable(&self, what: &str, error: serde_json::Error) -> Error {
-        Error::Corrupt { what: format!("{what} of {}", self.address), why: error.to_string() }
+        Error::Corrupt {
+            what: format!("{what} of {}", self.address),
+            why: error.to_string(),
+        }
     }
 
     /// No answer came. A server that forbids a subject says so only beside it, and then says nothing more.
     fn silent(&self, subject: &str) -> Error {
         match &self.news.borrow().complaint {
-            Some(complaint) if complaint.contains(&format!("\"{subject}\"")) => {
-                Error::Refused { what: self.address.clone(), why: complaint.clone() }
-            }
+            Some(complaint) if complaint.contains(&format!("\"{subject}\"")) => Error::Refused {
+                what: self.address.clone(),
+                why: complaint.clone(),
+            },
             _ => self.unavailable(format!("no answer within {} ms", self.deadline.as_millis())),
         }
     }
@@ -220,20 +262,10 @@ impl Link {
             return Ok(());
         }
         let why = format!("it is version {version}, and Belfry needs {major}.{minor} or later");
-        Err(Error::Refused { what: self.address.clone(), why })
-    }
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl Refusal {
-    /// Whether JetStream refused for this reason.
-    pub(super) fn is(&self, code: ErrorCode) -> bool {
-        matches!(self, Self::Said(error) if error.error_code() == code)
+        Err(Error::Refused {
+            what: self.address.clone(),
+            why,
+        })
     }
 }
 
@@ -243,15 +275,20 @@ async fn connect(
     address: &str,
     deadline: Duration,
 ) -> Result<Client, Error> {
-    let unavailable = |why: String| Error::Unavailable { what: address.to_owned(), why };
+    let unavailable = |why: String| Error::Unavailable {
+        what: address.to_owned(),
+        why,
+    };
     // Each server may be tried once, and once more for an address that resolves to two.
     let patience = Instant::now() + deadline.saturating_mul(2 * servers.len() as u32);
     match timeout_at(patience, options.connect(servers)).await {
         Ok(Ok(client)) => Ok(client),
         Ok(Err(error)) => match error.kind() {
-            async_nats::ConnectErrorKind::AuthorizationViolation | async_nats::ConnectErrorKind::Authentication => {
-                Err(Error::Refused { what: address.to_owned(), why: format!("{error}: check the user and the password") })
-            }
+            async_nats::ConnectErrorKind::AuthorizationViolation
+            | async_nats::ConnectErrorKind::Authentication => Err(Error::Refused {
+                what: address.to_owned(),
+                why: format!("{error}: check the user and the password"),
+            }),
             _ => Err(unavailable(error.to_string())),
         },
         Err(_) => Err(unavailable("no connection in time".to_owned())),
@@ -262,34 +299,9 @@ async fn connect(
 fn backoff(attempts: usize) -> Duration {
     match attempts {
         0 | 1 => Duration::ZERO,
-        n => Duration::from_millis(10).saturating_mul(1 << (n - 2).min(10)).min(RECONNECT),
-    }
-}
-
-fn note(news: &watch::Sender<News>, event: Event, address: &str) {
-    match event {
-        Event::Connected => {
-            tracing::info!(address, "connected to the bus");
-            news.send_modify(|news| {
-                news.up = true;
-                news.connection += 1;
-            });
-        }
-        Event::Disconnected | Event::Closed => {
-            tracing::warn!(address, "the connection to the bus is lost; trying again");
-            news.send_modify(|news| news.up = false);
-        }
-        Event::ServerError(error) => {
-            tracing::warn!(address, %error, "the bus complains");
-            news.send_modify(|news| news.complaint = Some(error.to_string()));
-        }
-        Event::SlowConsumer(subscription) => {
-            tracing::warn!(address, subscription, "messages of the bus were dropped: they come faster than they are read");
-        }
-        Event::LameDuckMode => tracing::info!(address, "this server of the bus is about to stop"),
-        // An attempt to connect that failed is followed by the next one.
-        Event::ClientError(error) => tracing::debug!(address, %error, "no connection to the bus"),
-        Event::Draining => {}
+        n => Duration::from_millis(10)
+            .saturating_mul(1 << (n - 2).min(10))
+            .min(RECONNECT),
     }
 }
 

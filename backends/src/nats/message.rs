@@ -67,18 +67,30 @@ impl Entry {
 
     /// The event in this entry, in the log that is named.
     pub(super) fn event(self, log: &str, address: &str) -> Result<Stored<Event>, Error> {
-        let corrupt = |why: String| Error::Corrupt { what: format!("entry {} of {log}", self.sequence), why };
-        let address = Address::parse(address).ok_or_else(|| corrupt(format!("`{address}` is no address")))?;
+        let corrupt = |why: String| Error::Corrupt {
+            what: format!("entry {} of {log}", self.sequence),
+            why,
+        };
+        let address =
+            Address::parse(address).ok_or_else(|| corrupt(format!("`{address}` is no address")))?;
         // Their order is lost on the way, so they get one.
         let mut attributes: Vec<(&str, &str)> = self
             .headers
             .iter()
-            .flat_map(|(name, values)| values.iter().map(move |value| (name.as_ref(), value.as_str())))
+            .flat_map(|(name, values)| {
+                values
+                    .iter()
+                    .map(move |value| (name.as_ref(), value.as_str()))
+            })
             .collect();
         attributes.sort_by_key(|(name, _)| *name);
         let value = Event::from_attributes(address, attributes, self.payload.clone())
             .map_err(|malformed| corrupt(malformed.to_string()))?;
-        Ok(Stored { sequence: self.sequence, stored_at: self.stored_at, value })
+        Ok(Stored {
+            sequence: self.sequence,
+            stored_at: self.stored_at,
+            value,
+        })
     }
 }
 
@@ -101,7 +113,11 @@ pub(super) fn size(headers: &HeaderMap) -> usize {
         let name: &str = name.as_ref();
         name.len() + value.as_str().len() + ": \r\n".len()
     };
-    FRAME + headers.iter().flat_map(|(name, values)| values.iter().map(move |value| line(name, value))).sum::<usize>()
+    FRAME
+        + headers
+            .iter()
+            .flat_map(|(name, values)| values.iter().map(move |value| line(name, value)))
+            .sum::<usize>()
 }
 
 fn add(headers: &mut HeaderMap, (name, value): Attribute) -> Option<()> {
@@ -117,12 +133,31 @@ mod tests {
 
     #[test]
     fn the_place_of_a_delivery_is_read_from_both_forms() {
-        let place = Place { sequence: 100, delivered: 3, stored_at: "2026-11-22T08:00:00Z".parse().unwrap(), pending: 42 };
+        let place = Place {
+            sequence: 100,
+            delivered: 3,
+            stored_at: "2026-11-22T08:00:00Z".parse().unwrap(),
+            pending: 42,
+        };
         let numbers = "3.100.7.1795334400000000000.42";
-        assert_eq!(Place::parse(&format!("$JS.ACK.S.trigger-a.{numbers}")).as_ref(), Some(&place));
-        assert_eq!(Place::parse(&format!("$JS.ACK._.hash.S.trigger-a.{numbers}")).as_ref(), Some(&place));
-        assert_eq!(Place::parse(&format!("$JS.ACK.hub.hash.S.trigger-a.{numbers}.more")).as_ref(), Some(&place));
-        for bad in ["", "$JS.ACK.S.a.3.100.7.1", "$JS.FC.S.a.3.100.7.1.42", "$JS.ACK.S.a.3.x.7.1.42"] {
+        assert_eq!(
+            Place::parse(&format!("$JS.ACK.S.trigger-a.{numbers}")).as_ref(),
+            Some(&place)
+        );
+        assert_eq!(
+            Place::parse(&format!("$JS.ACK._.hash.S.trigger-a.{numbers}")).as_ref(),
+            Some(&place)
+        );
+        assert_eq!(
+            Place::parse(&format!("$JS.ACK.hub.hash.S.trigger-a.{numbers}.more")).as_ref(),
+            Some(&place)
+        );
+        for bad in [
+            "",
+            "$JS.ACK.S.a.3.100.7.1",
+            "$JS.FC.S.a.3.100.7.1.42",
+            "$JS.ACK.S.a.3.x.7.1.42",
+        ] {
             assert_eq!(Place::parse(bad), None, "{bad}");
         }
     }

@@ -32,10 +32,23 @@ impl Outcomes {
         Self { link }
     }
 
-    async fn store(&self, stream: &str, subject: String, headers: HeaderMap, payload: bytes::Bytes) -> Result<Sequence, Error> {
-        let (size, limit) = (message::size(&headers) + payload.len(), self.link.max_payload());
+    async fn store(
+        &self,
+        stream: &str,
+        subject: String,
+        headers: HeaderMap,
+        payload: bytes::Bytes,
+    ) -> Result<Sequence, Error> {
+        let (size, limit) = (
+            message::size(&headers) + payload.len(),
+            self.link.max_payload(),
+        );
         if size > limit {
-            return Err(Error::TooLarge { what: format!("an entry of {stream}"), size, limit });
+            return Err(Error::TooLarge {
+                what: format!("an entry of {stream}"),
+                size,
+                limit,
+            });
         }
         match self.link.publish(subject, headers, payload).await {
             Ok(ack) => Ok(ack.sequence),
@@ -47,10 +60,25 @@ impl Outcomes {
 #[async_trait]
 impl OutcomeLog for Outcomes {
     async fn record(&self, outcome: &Outcome) -> Result<Sequence, Error> {
-        let Outcome { event_id, trigger, attempt, by, .. } = outcome;
+        let Outcome {
+            event_id,
+            trigger,
+            attempt,
+            by,
+            ..
+        } = outcome;
         let mut headers = HeaderMap::new();
-        headers.insert(NATS_MESSAGE_ID, format!("{trigger}/{attempt}/{}/{event_id}", by.token));
-        self.store(OUTCOMES, format!("belfry.outcome.{trigger}"), headers, json(outcome).into()).await
+        headers.insert(
+            NATS_MESSAGE_ID,
+            format!("{trigger}/{attempt}/{}/{event_id}", by.token),
+        );
+        self.store(
+            OUTCOMES,
+            format!("belfry.outcome.{trigger}"),
+            headers,
+            json(outcome).into(),
+        )
+        .await
     }
 
     async fn bury(&self, letter: &DeadLetter) -> Result<Sequence, Error> {
@@ -59,15 +87,25 @@ impl OutcomeLog for Outcomes {
         headers.insert(NATS_MESSAGE_ID, format!("{}/{}", outcome.trigger, event.id));
         headers.insert(ADDRESS, event.address.subject());
         headers.insert(OUTCOME, json(&shortened(outcome)));
-        self.store(DEAD, format!("belfry.dead.{}", outcome.trigger), headers, event.data.clone()).await
+        self.store(
+            DEAD,
+            format!("belfry.dead.{}", outcome.trigger),
+            headers,
+            event.data.clone(),
+        )
+        .await
     }
 
     async fn outcomes(&self, range: Range) -> Result<Entries<Outcome>, Error> {
-        Ok(Feed::open(self.link.clone(), Source::log(OUTCOMES, range)).await?.entries(recorded))
+        Ok(Feed::open(self.link.clone(), Source::log(OUTCOMES, range))
+            .await?
+            .entries(recorded))
     }
 
     async fn dead_letters(&self, range: Range) -> Result<Entries<DeadLetter>, Error> {
-        Ok(Feed::open(self.link.clone(), Source::log(DEAD, range)).await?.entries(buried))
+        Ok(Feed::open(self.link.clone(), Source::log(DEAD, range))
+            .await?
+            .entries(buried))
     }
 
     async fn discard(&self, sequence: Sequence) -> Result<bool, Error> {
@@ -76,26 +114,46 @@ impl OutcomeLog for Outcomes {
 }
 
 fn recorded(entry: Entry) -> Result<Stored<Outcome>, Error> {
-    let value = serde_json::from_slice(&entry.payload).map_err(|error| corrupt(OUTCOMES, entry.sequence, &error))?;
-    Ok(Stored { sequence: entry.sequence, stored_at: entry.stored_at, value })
+    let value = serde_json::from_slice(&entry.payload)
+        .map_err(|error| corrupt(OUTCOMES, entry.sequence, &error))?;
+    Ok(Stored {
+        sequence: entry.sequence,
+        stored_at: entry.stored_at,
+        value,
+    })
 }
 
 fn buried(entry: Entry) -> Result<Stored<DeadLetter>, Error> {
     let outcome = serde_json::from_str(entry.header(OUTCOME).unwrap_or_default())
         .map_err(|error| corrupt(DEAD, entry.sequence, &error))?;
     let address = entry.header(ADDRESS).unwrap_or_default().to_owned();
-    let Stored { sequence, stored_at, value: event } = entry.event(DEAD, &address)?;
-    Ok(Stored { sequence, stored_at, value: DeadLetter { event, outcome } })
+    let Stored {
+        sequence,
+        stored_at,
+        value: event,
+    } = entry.event(DEAD, &address)?;
+    Ok(Stored {
+        sequence,
+        stored_at,
+        value: DeadLetter { event, outcome },
+    })
 }
 
 fn corrupt(stream: &str, sequence: Sequence, why: &serde_json::Error) -> Error {
-    Error::Corrupt { what: format!("entry {sequence} of {stream}"), why: why.to_string() }
+    Error::Corrupt {
+        what: format!("entry {sequence} of {stream}"),
+        why: why.to_string(),
+    }
 }
 
 /// The outcome with no more of its reason than fits.
 fn shortened(outcome: &Outcome) -> Outcome {
     let mut outcome = outcome.clone();
-    if let Some(reason) = outcome.reason.as_mut().filter(|reason| reason.len() > REASON) {
+    if let Some(reason) = outcome
+        .reason
+        .as_mut()
+        .filter(|reason| reason.len() > REASON)
+    {
         reason.truncate(reason.floor_char_boundary(REASON));
         reason.push('…');
     }

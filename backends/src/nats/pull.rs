@@ -70,10 +70,16 @@ pub(super) enum News {
 impl Pull {
     pub(super) async fn open(link: Arc<Link>, stream: &str, consumer: &str) -> Result<Self, Error> {
         let inbox = link.client().new_inbox();
-        let subscribed = link.client().subscribe(format!("{inbox}.*")).await;
-        let messages = subscribed.map_err(|error| link.unavailable(error))?;
+        let messages = link.listen(format!("{inbox}.*"), None).await?;
         let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}");
-        Ok(Self { link, subject, inbox, messages, serial: 0, request: None })
+        Ok(Self {
+            link,
+            subject,
+            inbox,
+            messages,
+            serial: 0,
+            request: None,
+        })
     }
 
     /// Whether the server has a request.
@@ -93,13 +99,19 @@ impl Pull {
         });
         let connection = self.link.connection();
         let client = self.link.client();
-        let sent = client.publish_with_reply(self.subject.clone(), reply.clone(), body.to_string().into());
+        let sent =
+            client.publish_with_reply(self.subject.clone(), reply.clone(), body.to_string().into());
         match tokio::time::timeout(self.link.deadline(), sent).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(self.link.unavailable(error)),
             Err(_) => return Err(self.link.unavailable("it takes no more requests")),
         }
-        self.request = Some(Request { reply, left: batch, heard: Instant::now(), connection });
+        self.request = Some(Request {
+            reply,
+            left: batch,
+            heard: Instant::now(),
+            connection,
+        });
         Ok(())
     }
 
@@ -111,7 +123,9 @@ impl Pull {
                 return Some(message);
             }
             // What a status says of the request is heard again when the next request is made.
-            if self.is_current(&message) && !matches!(message.status, Some(StatusCode::IDLE_HEARTBEAT)) {
+            if self.is_current(&message)
+                && !matches!(message.status, Some(StatusCode::IDLE_HEARTBEAT))
+            {
                 self.request = None;
             }
         }
@@ -133,7 +147,9 @@ impl Pull {
                     }
                 }
             };
-            let Some(message) = message else { return self.forget("the connection was closed") };
+            let Some(message) = message else {
+                return self.forget("the connection was closed");
+            };
             let Some(status) = message.status else {
                 self.count();
                 return News::Message(message);
@@ -156,7 +172,8 @@ impl Pull {
     pub(super) async fn close(mut self) -> impl futures::Stream<Item = Message> {
         // Without an answer there is nothing to hand over either.
         let _ = self.messages.drain().await;
-        self.messages.filter(|message| futures::future::ready(message.status.is_none()))
+        self.messages
+            .filter(|message| futures::future::ready(message.status.is_none()))
     }
 
     fn count(&mut self) {
@@ -170,7 +187,9 @@ impl Pull {
     }
 
     fn is_current(&self, status: &Message) -> bool {
-        self.request.as_ref().is_some_and(|request| request.reply == status.subject.as_str())
+        self.request
+            .as_ref()
+            .is_some_and(|request| request.reply == status.subject.as_str())
     }
 
     fn forget(&mut self, why: &str) -> News {
@@ -183,9 +202,13 @@ impl Pull {
 fn judge(status: StatusCode, description: String) -> News {
     match status {
         StatusCode::NOT_FOUND => News::Ended,
-        StatusCode::TIMEOUT if description.eq_ignore_ascii_case("Requests Pending") => News::Crowded,
+        StatusCode::TIMEOUT if description.eq_ignore_ascii_case("Requests Pending") => {
+            News::Crowded
+        }
         StatusCode::TIMEOUT => News::Ended,
-        StatusCode::REQUEST_TERMINATED if description.eq_ignore_ascii_case("Consumer Deleted") => News::Deleted,
+        StatusCode::REQUEST_TERMINATED if description.eq_ignore_ascii_case("Consumer Deleted") => {
+            News::Deleted
+        }
         // Another leader, a server that stops, too many requests at once: all pass.
         StatusCode::REQUEST_TERMINATED => News::Forgotten(description),
         StatusCode::NO_RESPONDERS => News::Forgotten("nobody there has this consumer".to_owned()),

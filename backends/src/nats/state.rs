@@ -39,7 +39,15 @@ impl Buckets {
     ) -> Result<Revision, Error> {
         // With a history, what is under the mark would come to light when it goes.
         let ttl = (value.is_none() && bucket.history() == 1).then_some(REMOVED);
-        Write { bucket: bucket.name(), key, value, expected, ttl }.make(&self.link).await
+        Write {
+            bucket: bucket.name(),
+            key,
+            value,
+            expected,
+            ttl,
+        }
+        .make(&self.link)
+        .await
     }
 
     async fn latest(&self, bucket: Bucket, key: &str) -> Result<Option<Message>, Error> {
@@ -50,7 +58,10 @@ impl Buckets {
 #[async_trait]
 impl State for Buckets {
     async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<Entry>, Error> {
-        Ok(self.latest(bucket, key).await?.and_then(|message| value(bucket, message)))
+        Ok(self
+            .latest(bucket, key)
+            .await?
+            .and_then(|message| value(bucket, message)))
     }
 
     async fn list(&self, bucket: Bucket) -> Result<Vec<Entry>, Error> {
@@ -71,7 +82,8 @@ impl State for Buckets {
             // The mark of a removal stands where nothing should: whoever replaces exactly it creates the key.
             Err(conflict @ Error::Conflict { .. }) => match self.latest(bucket, key).await? {
                 Some(latest) if kv::is_removal(&latest) => {
-                    self.write(bucket, key, Some(value), Some(latest.sequence)).await
+                    self.write(bucket, key, Some(value), Some(latest.sequence))
+                        .await
                 }
                 _ => Err(conflict),
             },
@@ -79,7 +91,13 @@ impl State for Buckets {
         }
     }
 
-    async fn update(&self, bucket: Bucket, key: &str, value: Bytes, revision: Revision) -> Result<Revision, Error> {
+    async fn update(
+        &self,
+        bucket: Bucket,
+        key: &str,
+        value: Bytes,
+        revision: Revision,
+    ) -> Result<Revision, Error> {
         self.write(bucket, key, Some(value), Some(revision)).await
     }
 
@@ -87,7 +105,12 @@ impl State for Buckets {
         self.write(bucket, key, Some(value), None).await
     }
 
-    async fn delete(&self, bucket: Bucket, key: &str, revision: Option<Revision>) -> Result<(), Error> {
+    async fn delete(
+        &self,
+        bucket: Bucket,
+        key: &str,
+        revision: Option<Revision>,
+    ) -> Result<(), Error> {
         if revision.is_none() && self.get(bucket, key).await?.is_none() {
             return Ok(());
         }
@@ -144,7 +167,12 @@ impl Watch {
         let source = Source::latest(&kv::stream(bucket.name()), &kv::subject(bucket.name(), ">"));
         let mut feed = Feed::open(link.clone(), source).await?;
         let snapshot = feed.snapshot().await?.into();
-        Ok(Self { bucket, snapshot, is_current: false, feed: Some(feed) })
+        Ok(Self {
+            bucket,
+            snapshot,
+            is_current: false,
+            feed: Some(feed),
+        })
     }
 
     async fn next(&mut self) -> Result<Change, Error> {
@@ -179,7 +207,10 @@ impl Watch {
 fn change(bucket: Bucket, message: Message) -> Option<Change> {
     if kv::is_removal(&message) {
         let key = kv::key(bucket.name(), &message.subject)?.to_owned();
-        return Some(Change::Deleted { key, revision: message.sequence });
+        return Some(Change::Deleted {
+            key,
+            revision: message.sequence,
+        });
     }
     value(bucket, message).map(Change::Put)
 }
@@ -190,5 +221,10 @@ fn value(bucket: Bucket, message: Message) -> Option<Entry> {
         return None;
     }
     let key = kv::key(bucket.name(), &message.subject)?.to_owned();
-    Some(Entry { key, value: message.payload, revision: message.sequence, changed_at: message.stored_at })
+    Some(Entry {
+        key,
+        value: message.payload,
+        revision: message.sequence,
+        changed_at: message.stored_at,
+    })
 }

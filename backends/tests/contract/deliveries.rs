@@ -1,6 +1,6 @@
 //! What every event log keeps: subscriptions and deliveries.
 
-use crate::{Fixture, drain, never, next, one, open, run, subscription, trigger, within};
+use crate::{Fixture, drain, never, one, open, run, subscription, trigger, within};
 use belfry_mesh::port::Error;
 use belfry_mesh::port::log::Subscription;
 use futures::future;
@@ -33,7 +33,6 @@ pub(crate) async fn a_changed_subscription_keeps_its_position<F: Fixture>() {
     assert_eq!(drain(&mut *consumer, 1).await, ["e-1"]);
     let changed = Subscription {
         signals: vec!["workflow.>".into()],
-        max_in_flight: 5,
         ..subscription(&name)
     };
     ports.events.subscribe(&changed).await.unwrap();
@@ -144,39 +143,28 @@ pub(crate) async fn two_consumers_share_the_work_and_no_event_goes_to_both<F: Fi
     assert_eq!(ports.events.backlog(&name).await.unwrap(), 0);
 }
 
-pub(crate) async fn no_more_is_in_flight_than_the_subscription_allows<F: Fixture>() {
+pub(crate) async fn what_waits_for_its_retry_holds_up_nothing_fresh<F: Fixture>() {
+    const FAILING: usize = 1_200;
     let (_fixture, ports) = open::<F>().await;
     let name = trigger("a");
-    ports
-        .events
-        .subscribe(&Subscription {
-            max_in_flight: 3,
-            ..subscription(&name)
-        })
-        .await
-        .unwrap();
-    for i in 0..10 {
-        ports
-            .events
-            .publish(&run(&name, &format!("e-{i}")))
-            .await
-            .unwrap();
+    let place = subscription(&name);
+    ports.events.subscribe(&place).await.unwrap();
+    let publish = |id: String| {
+        let (events, event) = (ports.events.clone(), run(&name, &id));
+        async move { events.publish(&event).await.unwrap() }
+    };
+    future::join_all((0..FAILING).map(|i| publish(format!("failing-{i}")))).await;
+    let mut consumer = ports.events.consumer(&name).await.unwrap();
+    let mut failed = 0;
+    while failed < FAILING {
+        for delivery in consumer.next(64).await.unwrap() {
+            let an_hour = Duration::from_secs(3_600);
+            delivery.claim.retry_after(an_hour).await.unwrap();
+            failed += 1;
+        }
     }
-    let mut first = ports.events.consumer(&name).await.unwrap();
-    let mut second = ports.events.consumer(&name).await.unwrap();
-    let mut held = next(&mut *first, 2).await;
-    while held.len() < 3 {
-        held.extend(next(&mut *second, 10).await);
-    }
-    assert_eq!(held.len(), 3);
-    never("a fourth delivery", first.next(1)).await;
-    held.pop()
-        .expect("three are held")
-        .claim
-        .ack()
-        .await
-        .unwrap();
-    assert_eq!(next(&mut *second, 10).await.len(), 1);
+    publish("fresh".into()).await;
+    assert_eq!(one(&mut *consumer).await.event.id.as_str(), "fresh");
 }
 
 pub(crate) async fn an_acknowledged_event_is_not_delivered_again<F: Fixture>() {

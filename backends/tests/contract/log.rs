@@ -9,7 +9,6 @@ use belfry_mesh::port::Error;
 use belfry_mesh::port::log::{Range, Receipt};
 use bytes::Bytes;
 use futures::{StreamExt, future};
-use std::time::Duration;
 
 const STORED: Range = Range {
     after: 0,

@@ -1,6 +1,11 @@
 //! The contract of each port, and the backends that must keep it. A suite is a list of sentences; `contract!` makes a test of each
 //! sentence for one backend.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on is to end there"
+)]
+
 mod calls;
 mod dedup;
 mod deliveries;
@@ -64,7 +69,10 @@ struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { events: 1 << 30, dead_letters: 1 << 30 }
+        Self {
+            events: 1 << 30,
+            dead_letters: 1 << 30,
+        }
     }
 }
 
@@ -98,7 +106,7 @@ macro_rules! contract {
             first_deliveries_come_in_the_order_of_the_log
             a_consumer_that_waits_is_woken_by_a_publish
             two_consumers_share_the_work_and_no_event_goes_to_both
-            no_more_is_in_flight_than_the_subscription_allows
+            what_waits_for_its_retry_holds_up_nothing_fresh
             an_acknowledged_event_is_not_delivered_again
             an_unacked_delivery_comes_again_when_its_claim_ends
             extend_keeps_a_claim
@@ -211,7 +219,10 @@ async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 
 /// Sees that what must not come does not.
 async fn never<T>(what: &str, future: impl Future<Output = T>) {
-    assert!(tokio::time::timeout(QUIET, future).await.is_err(), "{what} came");
+    assert!(
+        tokio::time::timeout(QUIET, future).await.is_err(),
+        "{what} came"
+    );
 }
 
 fn text(text: &str) -> Bytes {
@@ -235,7 +246,11 @@ fn with_body(trigger: &TriggerName, id: &str, body: Bytes) -> Proven {
 
 /// An event with any content at all: a replay carries what was stored.
 fn with_content(trigger: &TriggerName, content: Event) -> Proven {
-    let stored = Stored { sequence: 1, stored_at: now(), value: content };
+    let stored = Stored {
+        sequence: 1,
+        stored_at: now(),
+        value: content,
+    };
     Proven::replay(&stored, trigger, 0, now())
 }
 
@@ -245,21 +260,31 @@ fn now() -> Timestamp {
 }
 
 fn trace() -> TraceParent {
-    TraceParent::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").expect("a trace parent")
+    TraceParent::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+        .expect("a trace parent")
 }
 
 fn subscription(trigger: &TriggerName) -> Subscription {
-    Subscription { trigger: trigger.clone(), signals: Vec::new(), claim: Duration::from_secs(30), max_in_flight: 64 }
+    Subscription {
+        trigger: trigger.clone(),
+        signals: Vec::new(),
+        claim: Duration::from_secs(30),
+    }
 }
 
 /// The next deliveries, which must come.
 async fn next(consumer: &mut dyn Consumer, max: usize) -> Vec<Delivery> {
-    within("a delivery", consumer.next(max)).await.expect("the log is up")
+    within("a delivery", consumer.next(max))
+        .await
+        .expect("the log is up")
 }
 
 /// The next delivery, which must come.
 async fn one(consumer: &mut dyn Consumer) -> Delivery {
-    next(consumer, 1).await.pop().expect("there is at least one")
+    next(consumer, 1)
+        .await
+        .pop()
+        .expect("there is at least one")
 }
 
 /// Takes deliveries, acknowledging each, until `count` have come; their ids in order.

@@ -1,5 +1,10 @@
 //! The contract on NATS JetStream and Redis.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on is to end there"
+)]
+
 use crate::{Fixture, Limits, contract, within};
 use belfry_backends::{Config, Retention, clock};
 use belfry_mesh::event::Address;
@@ -27,15 +32,20 @@ impl Fixture for Servers {
     async fn open(limits: Limits) -> Self {
         let (nats, redis) = (Nats::start().unwrap(), Redis::start().unwrap());
         let mut retention = Retention::default();
-        (retention.events.bytes, retention.dead_letters.bytes) = (limits.events, limits.dead_letters);
+        (retention.events.bytes, retention.dead_letters.bytes) =
+            (limits.events, limits.dead_letters);
         let config = Config {
             nats_url: Some(nats.url().into()),
             redis_url: Some(redis.url().into()),
             retention,
+            // A machine that runs all of these side by side is slow to answer.
+            redis_deadline: Duration::from_secs(1),
             ..Config::default()
         };
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
-        let ports = belfry_backends::open(&config, Arc::new(clock::System), &tasks, &shutdown).await.unwrap();
+        let ports = belfry_backends::open(&config, Arc::new(clock::System), &tasks, &shutdown)
+            .await
+            .unwrap();
         Self { nats, redis, ports }
     }
 
@@ -54,7 +64,8 @@ impl Fixture for Servers {
         self.nats.restart().unwrap();
         self.redis.restart().unwrap();
         let back = async {
-            while self.ports.events.ping().await.is_err() || self.ports.dedup.ping().await.is_err() {
+            while self.ports.events.ping().await.is_err() || self.ports.dedup.ping().await.is_err()
+            {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };

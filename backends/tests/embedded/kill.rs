@@ -70,7 +70,6 @@ async fn work_until_killed() {
     let name = trigger("a");
     // Room for all that it takes and leaves unsettled.
     let roomy = Subscription {
-        max_in_flight: u32::MAX,
         ..subscription(&name)
     };
     storage.ports.events.subscribe(&roomy).await.unwrap();

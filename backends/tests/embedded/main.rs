@@ -1,5 +1,10 @@
 //! What embedded storage keeps beyond the contract of the ports: across crashes, on one disk, in one directory.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on is to end there"
+)]
+
 mod crash;
 mod directory;
 mod kill;
@@ -119,7 +124,6 @@ fn subscription(trigger: &TriggerName) -> Subscription {
         trigger: trigger.clone(),
         signals: Vec::new(),
         claim: Duration::from_secs(60),
-        max_in_flight: 64,
     }
 }
 

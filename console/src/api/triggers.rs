@@ -177,17 +177,18 @@ pub(super) async fn update(
     path = "/triggers/{name}",
     tag = "triggers",
     operation_id = "uninstall_trigger",
-    params(("name" = String, Path, description = "The trigger")),
-    responses((status = 200, description = "It is gone.", body = Uninstalled), Refused::<404>, Refused::<409>, Refused::<503>)
+    params(("name" = String, Path, description = "The trigger"), By),
+    responses((status = 200, description = "It is gone.", body = Uninstalled), Refused::<400>, Refused::<404>, Refused::<409>, Refused::<503>)
 )]
 pub(super) async fn uninstall(
     State(api): State<Arc<Api>>,
     Name(name): Name,
+    by: By,
 ) -> Result<Json<Uninstalled>, Refusal> {
     let control = api.control.clone();
     let gone = name.clone();
     api.commands
-        .see_through(async move { Ok(control.uninstall(&gone).await?) })
+        .see_through(async move { Ok(control.uninstall(&gone, &by.by).await?) })
         .await?;
     Ok(Json(Uninstalled {
         status: UninstalledStatus::Uninstalled,

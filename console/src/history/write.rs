@@ -2,6 +2,7 @@
 
 use super::stream::{Line, Position, Row, Stream, micros};
 use crate::answer::{DeadLetter, Event, EventStatus};
+use belfry_mesh::EventId;
 use belfry_mesh::outcome::Outcome;
 use belfry_mesh::port::log::Sequence;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -121,13 +122,12 @@ fn clear(tx: &Transaction<'_>, stream: Stream) -> rusqlite::Result<()> {
 /// An id that the log holds twice (it was published again long after) is one event: the first. An outcome can have come before its
 /// event, since the two logs are read side by side.
 fn write_event(tx: &Transaction<'_>, position: Position, event: &Event) -> rusqlite::Result<()> {
+    let (status, attempts, outcome) = standing(tx, &event.id)?;
+    let status = status.unwrap_or_else(|| event.status.as_str().to_owned());
     tx.prepare_cached(
         "INSERT OR IGNORE INTO events (sequence, stored_at, id, trigger_name, event_type, source, subject, time, delivery_id,
              content_type, size, replay_of, trace_id, status, attempts, outcome)
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, coalesce(latest.status, ?14), coalesce(latest.attempt, 0),
-             latest.sequence
-         FROM (SELECT 1) LEFT JOIN
-             (SELECT sequence, status, attempt FROM outcomes WHERE event_id = ?3 ORDER BY sequence DESC LIMIT 1) AS latest",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     )?
     .execute(params![
         position.sequence,
@@ -143,7 +143,9 @@ fn write_event(tx: &Transaction<'_>, position: Position, event: &Event) -> rusql
         event.size,
         event.replay_of.as_ref().map(|id| id.as_str()),
         event.trace_id,
-        event.status.as_str(),
+        status,
+        attempts,
+        outcome,
     ])?;
     Ok(())
 }
@@ -167,17 +169,30 @@ fn write_outcome(
         outcome.attempt,
         document(outcome),
     ])?;
-    tx.prepare_cached(
-        "UPDATE events SET status = ?2, attempts = max(attempts, ?3), outcome = ?4
-         WHERE id = ?1 AND (outcome IS NULL OR outcome < ?4)",
-    )?
-    .execute(params![
-        outcome.event_id.as_str(),
-        status,
-        outcome.attempt,
-        position.sequence
-    ])?;
+    let (standing, attempts, latest) = standing(tx, &outcome.event_id)?;
+    tx.prepare_cached("UPDATE events SET status = ?2, attempts = ?3, outcome = ?4 WHERE id = ?1")?
+        .execute(params![
+            outcome.event_id.as_str(),
+            standing,
+            attempts,
+            latest
+        ])?;
     Ok(())
+}
+
+/// What an event has come to by its outcomes: the status, how many attempts there were, and the outcome that says so. A run stands
+/// against whatever a holder whose lease was gone reports of its own attempt later; else the last attempt counts.
+fn standing(
+    tx: &Transaction<'_>,
+    id: &EventId,
+) -> rusqlite::Result<(Option<String>, u32, Option<Sequence>)> {
+    tx.prepare_cached(
+        "SELECT status, (SELECT max(attempt) FROM outcomes WHERE event_id = ?1), sequence FROM outcomes WHERE event_id = ?1
+         ORDER BY status IN ('triggered', 'ignored') DESC, attempt DESC, sequence DESC LIMIT 1",
+    )?
+    .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+    .optional()
+    .map(|found| found.unwrap_or((None, 0, None)))
 }
 
 fn write_dead_letter(tx: &Transaction<'_>, letter: &DeadLetter) -> rusqlite::Result<()> {

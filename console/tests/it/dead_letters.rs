@@ -1,6 +1,6 @@
 //! Dead letters: listed, replayed, discarded.
 
-use crate::harness::Mesh;
+use crate::harness::{Mesh, Setup};
 use belfry_mesh::outcome::Status;
 use serde_json::json;
 
@@ -37,6 +37,7 @@ async fn a_dead_letter_is_replayed_once_however_often_it_is_asked_for() {
         0,
         "it is gone at once"
     );
+    assert_eq!(mesh.letters_in_the_log().await, 0);
     for _ in 0..3 {
         let repeated = mesh.command("POST", "/events/lost/replay").await;
         assert_eq!(
@@ -144,7 +145,12 @@ async fn an_event_that_is_no_dead_letter_is_replayed_from_the_log_to_any_trigger
 
 #[tokio::test]
 async fn a_dead_letter_is_kept_when_another_trigger_gets_its_replay() {
-    let mesh = Mesh::start().await;
+    let mesh = Setup {
+        forgetful: true,
+        ..Setup::default()
+    }
+    .start()
+    .await;
     mesh.install("one").await;
     mesh.install("two").await;
     mesh.store("one", "lost", "{}").await;
@@ -157,6 +163,7 @@ async fn a_dead_letter_is_kept_when_another_trigger_gets_its_replay() {
         202
     );
     assert_eq!(mesh.read("/dead-letters").await["count"], 1);
+    assert_eq!(mesh.letters_in_the_log().await, 1);
     mesh.stop().await;
 }
 
@@ -190,6 +197,7 @@ async fn a_discarded_dead_letter_is_gone_and_its_event_is_not() {
     assert_eq!(mesh.command("DELETE", "/dead-letters/a").await.status, 404);
     assert_eq!(mesh.read("/dead-letters").await["count"], 1);
     assert_eq!(mesh.read("/events/a").await["status"], "dead");
+    assert_eq!(mesh.letters_in_the_log().await, 1);
     mesh.stop().await;
 }
 
@@ -207,5 +215,66 @@ async fn a_dead_letter_that_was_discarded_elsewhere_is_replayed_from_the_log() {
         202
     );
     assert_eq!(mesh.read("/dead-letters").await["count"], 0);
+    mesh.stop().await;
+}
+
+#[tokio::test]
+async fn an_event_of_which_only_the_dead_letter_is_left_is_shown_replayed_and_discarded() {
+    let mesh = Mesh::start().await;
+    mesh.install("hook").await;
+    mesh.bury("hook", "left", "{\"n\": 1}").await;
+    mesh.until("/dead-letters", |page| page["count"] == 1).await;
+    let shown = mesh.read("/events/left").await;
+    for (key, value) in [
+        ("id", json!("left")),
+        ("sequence", json!(null)),
+        ("trigger", json!("hook")),
+        ("status", json!("dead")),
+        ("attempts", json!(8)),
+        ("kept", json!(true)),
+        ("data", json!({"n": 1})),
+        ("dead_letter", json!(true)),
+    ] {
+        assert_eq!(shown[key], value, "{key}");
+    }
+    let replayed = mesh.command("POST", "/events/left/replay").await;
+    assert_eq!(replayed.status, 202);
+    let path = format!("/events/{}", replayed.json()["event_id"].as_str().unwrap());
+    assert_eq!(mesh.read(&path).await["data"], json!({"n": 1}));
+    assert_eq!(mesh.get("/events/left").await.status, 404);
+
+    mesh.bury("hook", "unwanted", "{}").await;
+    mesh.until("/dead-letters", |page| page["count"] == 1).await;
+    assert_eq!(
+        mesh.command("DELETE", "/dead-letters/unwanted")
+            .await
+            .status,
+        200
+    );
+    mesh.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_kept_nowhere_cannot_be_replayed_and_is_shown_without_its_body() {
+    let mesh = Setup {
+        forgetful: true,
+        ..Setup::default()
+    }
+    .start()
+    .await;
+    mesh.install("hook").await;
+    mesh.store("hook", "old", "{}").await;
+    let shown = mesh.read("/events/old").await;
+    assert_eq!(
+        (&shown["kept"], shown.get("data"), shown.get("data_base64")),
+        (&json!(false), None, None)
+    );
+    let refused = mesh.command("POST", "/events/old/replay").await;
+    assert_eq!(refused.status, 410);
+    assert!(
+        refused.detail().contains("`old` cannot be replayed"),
+        "{}",
+        refused.detail()
+    );
     mesh.stop().await;
 }

@@ -1,6 +1,7 @@
 //! A mesh of one console, with embedded storage, a registry that the test fills, and an agent that the test plays.
 
 use crate::document::Document;
+use crate::forgetful::Forgetful;
 use crate::http::{Answer, Request};
 use anyhow::Result;
 use async_trait::async_trait;
@@ -12,7 +13,7 @@ use belfry_mesh::package::{Manifest, PackageName};
 use belfry_mesh::placement::Slot;
 use belfry_mesh::port::Ports;
 use belfry_mesh::port::clock::Clock;
-use belfry_mesh::port::log::{Delivery, Sequence};
+use belfry_mesh::port::log::{Delivery, Range, Sequence};
 use belfry_mesh::port::packages::{self, Found, Listed, Packages};
 use belfry_mesh::port::state::{Bucket, Change};
 use belfry_mesh::trace::TraceParent;
@@ -54,6 +55,8 @@ pub(crate) struct Setup {
     pub(crate) patience: Duration,
     pub(crate) shutdown_grace: Duration,
     pub(crate) agent: bool,
+    /// Whether the log that the console sees has dropped the bodies of all events.
+    pub(crate) forgetful: bool,
 }
 
 /// The registry `main`.
@@ -68,6 +71,7 @@ impl Default for Setup {
             patience: SOON,
             shutdown_grace: SOON,
             agent: true,
+            forgetful: false,
         }
     }
 }
@@ -132,8 +136,11 @@ impl Setup {
             hosts: vec!["console.example".into()],
             ..Config::new(directory.join("console"))
         };
-        let console =
-            Console::build(config, ports.clone(), registry, StdRng::seed_from_u64(7)).unwrap();
+        let mut ports = ports.clone();
+        if self.forgetful {
+            ports.events = Arc::new(Forgetful(ports.events));
+        }
+        let console = Console::build(config, ports, registry, StdRng::seed_from_u64(7)).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
@@ -223,13 +230,7 @@ impl Mesh {
 
     /// Stores an event for a trigger, as an operator's run, under an id of the test's choice.
     pub(crate) async fn store(&self, trigger: &str, id: &str, data: impl Into<Bytes>) -> Sequence {
-        let trace =
-            TraceParent::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").unwrap();
-        let (trigger, id) = (
-            TriggerName::parse(trigger).unwrap(),
-            EventId::parse(id).unwrap(),
-        );
-        let event = Proven::run(&trigger, id, data.into(), System.now(), trace);
+        let event = event(&TriggerName::parse(trigger).unwrap(), id, data.into());
         self.ports.events.publish(&event).await.unwrap().sequence
     }
 
@@ -247,28 +248,7 @@ impl Mesh {
             claim,
             ..
         } = taken.into_iter().next().unwrap();
-        let outcome = Outcome {
-            event_id: event.id.clone(),
-            trigger,
-            attempt,
-            status,
-            reason: (status != Status::Triggered).then(|| "the test says so".into()),
-            http_status: Some(if status == Status::Triggered {
-                200
-            } else {
-                503
-            }),
-            execution_id: (status == Status::Triggered).then(|| format!("exec-{}", event.id)),
-            latency_ms: 3,
-            at: System.now(),
-            retry_at: (status == Status::Retrying).then(|| System.now()),
-            by: Holder {
-                node: NodeName::parse("n1").unwrap(),
-                slot: 0,
-                token: 1,
-                revision: 1,
-            },
-        };
+        let outcome = outcome(&event.id, trigger, attempt, status);
         let sequence = self.ports.outcomes.record(&outcome).await.unwrap();
         match status {
             Status::Triggered | Status::Ignored => claim.ack().await.unwrap(),
@@ -285,14 +265,37 @@ impl Mesh {
         sequence
     }
 
-    /// Whether a trigger is in the state.
-    pub(crate) async fn is_installed(&self, name: &str) -> bool {
+    /// Buries an event that the log does not have.
+    pub(crate) async fn bury(&self, trigger: &str, id: &str, data: &'static str) {
+        let trigger = TriggerName::parse(trigger).unwrap();
+        let event = event(&trigger, id, data.into()).event().clone();
+        let outcome = outcome(&event.id, trigger, 8, Status::Dead);
         self.ports
-            .state
-            .get(Bucket::Triggers, name)
+            .outcomes
+            .bury(&DeadLetter { event, outcome })
+            .await
+            .unwrap();
+    }
+
+    /// How many dead letters the log has.
+    pub(crate) async fn letters_in_the_log(&self) -> usize {
+        let range = Range {
+            after: 0,
+            live: false,
+        };
+        self.ports
+            .outcomes
+            .dead_letters(range)
             .await
             .unwrap()
-            .is_some()
+            .count()
+            .await
+    }
+
+    /// Whether a trigger is in the state.
+    pub(crate) async fn is_installed(&self, name: &str) -> bool {
+        let entry = self.ports.state.get(Bucket::Triggers, name).await.unwrap();
+        entry.is_some_and(|entry| !control::decode(&entry).unwrap().leaving)
     }
 
     /// Closes the storage under the console.
@@ -326,6 +329,40 @@ impl Mesh {
     /// Ends all, which must go well.
     pub(crate) async fn stop(self) {
         self.end().await.unwrap();
+    }
+}
+
+fn event(trigger: &TriggerName, id: &str, data: Bytes) -> Proven {
+    let trace =
+        TraceParent::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").unwrap();
+    Proven::run(
+        trigger,
+        EventId::parse(id).unwrap(),
+        data,
+        System.now(),
+        trace,
+    )
+}
+
+fn outcome(event_id: &EventId, trigger: TriggerName, attempt: u32, status: Status) -> Outcome {
+    let ran = status == Status::Triggered;
+    Outcome {
+        event_id: event_id.clone(),
+        trigger,
+        attempt,
+        status,
+        reason: (!ran).then(|| "the test says so".into()),
+        http_status: Some(if ran { 200 } else { 503 }),
+        execution_id: ran.then(|| format!("exec-{event_id}")),
+        latency_ms: 3,
+        at: System.now(),
+        retry_at: (status == Status::Retrying).then(|| System.now()),
+        by: Holder {
+            node: NodeName::parse("n1").unwrap(),
+            slot: 0,
+            token: 1,
+            revision: 1,
+        },
     }
 }
 

@@ -1,9 +1,15 @@
 //! The console over real sockets and embedded storage, with an agent that the tests play. Every answer is held against the OpenAPI
 //! document, whatever else a test is about.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails where it stands"
+)]
+
 mod dead_letters;
 mod document;
 mod events;
+mod forgetful;
 mod harness;
 mod health;
 mod http;

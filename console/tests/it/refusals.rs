@@ -4,101 +4,9 @@ use crate::harness::Mesh;
 use crate::http::Request;
 use serde_json::json;
 
-#[tokio::test]
-async fn what_cannot_be_taken_is_refused_with_a_problem() {
-    let mesh = Mesh::start().await;
-    mesh.install("hook").await;
-    let run = || Request::new("POST", "/triggers/hook/run");
-    for (request, status, says) in [
-        (Request::new("GET", "/"), 404, "there is no `/` here"),
-        (
-            Request::new("GET", "/triggers/"),
-            404,
-            "there is no `/triggers/` here",
-        ),
-        (
-            Request::new("GET", "/nothing?x=1"),
-            404,
-            "there is no `/nothing` here",
-        ),
-        (
-            Request::new("PUT", "/triggers"),
-            405,
-            "`/triggers` does not take PUT",
-        ),
-        (
-            Request::new("DELETE", "/triggers/installed"),
-            405,
-            "does not take DELETE",
-        ),
-        (
-            Request::new("GET", "/events?limit=0"),
-            400,
-            "`limit` is 0; it may be 1 to 500",
-        ),
-        (
-            Request::new("GET", "/events?limit=501"),
-            400,
-            "`limit` is 501",
-        ),
-        (Request::new("GET", "/events?limit=many"), 400, "limit"),
-        (
-            Request::new("GET", "/events?cursor=x"),
-            400,
-            "`cursor` is not one",
-        ),
-        (
-            Request::new("GET", "/events?cursor=18446744073709551615"),
-            400,
-            "`cursor` is not one",
-        ),
-        (
-            Request::new("GET", "/events?status=lost"),
-            400,
-            "unknown variant `lost`",
-        ),
-        (
-            Request::new("GET", "/events?stauts=dead"),
-            400,
-            "unknown field `stauts`",
-        ),
-        (
-            Request::new("GET", "/events?trigger=No%20Name"),
-            400,
-            "`No Name` is not a trigger name",
-        ),
-        (Request::new("GET", "/dead-letters?limit=-1"), 400, "limit"),
-        (
-            run().body("application/json", "{\"a\": "),
-            400,
-            "the body cannot be taken: EOF",
-        ),
-        (
-            run().body("application/json", "\u{feff}{}"),
-            400,
-            "the body cannot be taken",
-        ),
-        (
-            run().body("application/json", "{} {}"),
-            400,
-            "trailing characters",
-        ),
-        (
-            run().body("application/x-www-form-urlencoded", "a=1"),
-            415,
-            "`Content-Type: application/json`",
-        ),
-        (
-            run().body("text/plain", "{}"),
-            415,
-            "`Content-Type: application/json`",
-        ),
-        (
-            run().body("application/json", vec![b' '; 64 * 1024 + 1]),
-            413,
-            "longer than this console reads",
-        ),
-    ] {
+/// Sends each request, which must be refused with this status and a detail that says this.
+async fn all_refused(mesh: &Mesh, requests: impl IntoIterator<Item = (Request, u16, &str)>) {
+    for (request, status, says) in requests {
         let what = format!("{} {}", request.method, request.path);
         let answer = mesh.send(request).await;
         assert_eq!(answer.status, status, "{what}: {}", answer.detail());
@@ -109,13 +17,98 @@ async fn what_cannot_be_taken_is_refused_with_a_problem() {
             answer.detail()
         );
     }
+}
+
+#[tokio::test]
+async fn a_path_or_a_method_that_is_not_there_is_a_problem_too() {
+    let mesh = Mesh::start().await;
+    let requests = [
+        ("GET", "/", 404, "there is no `/` here"),
+        ("GET", "/triggers/", 404, "there is no `/triggers/` here"),
+        ("GET", "/nothing?x=1", 404, "there is no `/nothing` here"),
+        ("PUT", "/triggers", 405, "`/triggers` does not take PUT"),
+        ("DELETE", "/triggers/installed", 405, "does not take DELETE"),
+    ];
+    let requests =
+        requests.map(|(method, path, status, says)| (Request::new(method, path), status, says));
+    all_refused(&mesh, requests).await;
     let answer = mesh.command("PUT", "/triggers").await;
     assert_eq!(answer.headers["allow"], "GET,HEAD");
-    assert_eq!(
-        mesh.read("/events").await["events"],
-        json!([]),
-        "nothing was stored"
-    );
+    mesh.stop().await;
+}
+
+#[tokio::test]
+async fn a_query_that_cannot_be_taken_says_what_is_wrong_with_it() {
+    let mesh = Mesh::start().await;
+    let requests = [
+        ("/events?limit=0", "`limit` is 0; it may be 1 to 500"),
+        ("/events?limit=501", "`limit` is 501"),
+        ("/events?limit=many", "limit"),
+        ("/events?cursor=x", "`cursor` is not one"),
+        ("/events?cursor=18446744073709551615", "`cursor` is not one"),
+        ("/events?status=lost", "unknown variant `lost`"),
+        ("/events?stauts=dead", "unknown field `stauts`"),
+        (
+            "/events?trigger=No%20Name",
+            "`No Name` is not a trigger name",
+        ),
+        ("/dead-letters?limit=-1", "limit"),
+    ];
+    all_refused(
+        &mesh,
+        requests.map(|(path, says)| (Request::new("GET", path), 400, says)),
+    )
+    .await;
+    mesh.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_taken_stores_nothing() {
+    let mesh = Mesh::start().await;
+    mesh.install("hook").await;
+    let requests = [
+        (
+            "application/json",
+            b"{\"a\": ".to_vec(),
+            400,
+            "the body cannot be taken: EOF",
+        ),
+        (
+            "application/json",
+            b"\xef\xbb\xbf{}".to_vec(),
+            400,
+            "the body cannot be taken",
+        ),
+        (
+            "application/json",
+            b"{} {}".to_vec(),
+            400,
+            "trailing characters",
+        ),
+        (
+            "application/x-www-form-urlencoded",
+            b"a=1".to_vec(),
+            415,
+            "`Content-Type: application/json`",
+        ),
+        (
+            "text/plain",
+            b"{}".to_vec(),
+            415,
+            "`Content-Type: application/json`",
+        ),
+        (
+            "application/json",
+            vec![b' '; 64 * 1024 + 1],
+            413,
+            "longer than this console reads",
+        ),
+    ];
+    let run = Request::new("POST", "/triggers/hook/run");
+    let requests =
+        requests.map(|(kind, body, status, says)| (run.clone().body(kind, body), status, says));
+    all_refused(&mesh, requests).await;
+    assert_eq!(mesh.read("/events").await["events"], json!([]));
     mesh.stop().await;
 }
 

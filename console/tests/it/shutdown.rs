@@ -62,7 +62,7 @@ async fn a_client_that_hangs_up_interrupts_no_command() {
         .begin(mesh.address)
         .await
         .unwrap();
-    until("it is not in the state any more", async || {
+    until("it is not installed any more", async || {
         !mesh.is_installed("hook").await
     })
     .await;

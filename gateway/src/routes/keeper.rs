@@ -28,8 +28,8 @@ pub(crate) struct Keeper {
     doors: Arc<Doors>,
     secrets: Arc<dyn Secrets>,
     records: BTreeMap<String, Record>,
-    /// The keys that were seen since the watch last said that all was seen.
-    seen: HashSet<String>,
+    /// The keys that a watch has shown, from its begin until it has shown all that is there.
+    shown: Option<HashSet<String>>,
     /// Whether all has been seen once, so that an absent name is an unknown one.
     loaded: bool,
     resolved: HashMap<String, Resolved>,
@@ -49,7 +49,7 @@ impl Keeper {
             doors: doors.clone(),
             secrets,
             records: BTreeMap::new(),
-            seen: HashSet::new(),
+            shown: None,
             loaded: false,
             resolved: HashMap::new(),
             watching: Outage::new(
@@ -68,7 +68,6 @@ impl Keeper {
         loop {
             let watch = self.doors.ports.state.watch(Bucket::Triggers).await;
             if let Ok(watch) = self.watching.note(watch) {
-                self.seen.clear();
                 self.follow(watch).await;
                 self.watching.failed(&"the stream of changes ended");
             }
@@ -78,6 +77,7 @@ impl Keeper {
 
     async fn follow(&mut self, watch: BoxStream<'static, Change>) {
         let mut watch = watch.fuse();
+        self.shown = Some(HashSet::new());
         let doors = self.doors.clone();
         let pause = || doors.ports.clock.sleep(doors.config.secrets_refresh);
         let mut refresh = pause();
@@ -105,20 +105,28 @@ impl Keeper {
     fn take(&mut self, change: Change) {
         match change {
             Change::Put(entry) => {
+                let trigger = read(&entry);
+                if trigger.as_ref().is_some_and(|trigger| trigger.leaving) {
+                    self.records.remove(&entry.key);
+                    return;
+                }
                 let record = Record {
-                    trigger: read(&entry).map(Box::new),
+                    trigger: trigger.map(Box::new),
                     route: None,
                 };
-                self.records.insert(entry.key.clone(), record);
-                self.seen.insert(entry.key);
+                if let Some(shown) = &mut self.shown {
+                    shown.insert(entry.key.clone());
+                }
+                self.records.insert(entry.key, record);
             }
             Change::Deleted { key, .. } => {
                 self.records.remove(&key);
-                self.seen.remove(&key);
             }
             Change::Current => {
-                let seen = std::mem::take(&mut self.seen);
-                self.records.retain(|key, _| seen.contains(key));
+                // What went between two watches is in neither. Within one, the watch itself tells of what went.
+                if let Some(shown) = self.shown.take() {
+                    self.records.retain(|key, _| shown.contains(key));
+                }
                 self.loaded = true;
             }
         }

@@ -177,6 +177,7 @@ pub(crate) fn install_with(
         auth: None,
         desired,
         restarts: 0,
+        leaving: false,
         installed_at: at,
         change: Change {
             what: "installed 1.0.0".into(),

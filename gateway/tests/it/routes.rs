@@ -71,13 +71,20 @@ async fn a_record_that_cannot_be_read_closes_its_own_route_only() {
 #[tokio::test]
 async fn a_watch_that_begins_anew_keeps_what_is_there_and_drops_what_went_meanwhile() {
     with_gateway(async |gateway| {
-        install(&gateway.world, "gone", open());
-        becomes(gateway, "gone", 202).await;
-        gateway.world.watches_begin_anew();
-        gateway.world.delete_unseen("gone");
-        gateway.world.watches_begin_anew();
-        becomes(gateway, "gone", 404).await;
-        assert_eq!(status(gateway, "none").await, 202);
+        for again in [&["none", "github"][..], &[]] {
+            install(&gateway.world, "gone", open());
+            becomes(gateway, "gone", 202).await;
+            gateway.world.watches_begin_anew("gone", again);
+            becomes(gateway, "gone", 404).await;
+            assert_eq!(status(gateway, "none").await, 202);
+            assert_eq!(
+                gateway
+                    .post("linear", &HeaderMap::new(), b"{}")
+                    .await
+                    .status,
+                401
+            );
+        }
     })
     .await;
 }

@@ -23,7 +23,12 @@ pub(super) enum Decision {
 }
 
 /// The trigger that an install request makes of a package.
-pub(super) fn install(request: Install, found: Found, by: &str, now: Timestamp) -> Result<Trigger, Error> {
+pub(super) fn install(
+    request: Install,
+    found: Found,
+    by: &str,
+    now: Timestamp,
+) -> Result<Trigger, Error> {
     let Found { registry, manifest } = found;
     let name = match request.name {
         Some(name) => name,
@@ -44,8 +49,13 @@ pub(super) fn install(request: Install, found: Found, by: &str, now: Timestamp) 
         auth: request.auth,
         desired: Desired::Running,
         restarts: 0,
+        leaving: false,
         installed_at: now,
-        change: Change { what: format!("installed {}", manifest.version()), by: by.to_owned(), at: now },
+        change: Change {
+            what: format!("installed {}", manifest.version()),
+            by: by.to_owned(),
+            at: now,
+        },
         manifest,
     };
     check_config(&trigger)?;
@@ -54,10 +64,16 @@ pub(super) fn install(request: Install, found: Found, by: &str, now: Timestamp) 
 
 /// Whether a trigger that is there is what an install asks for.
 pub(super) fn same_install(existing: &Trigger, asked: &Trigger) -> Result<(), Error> {
-    let differs = if existing.manifest.name() != asked.manifest.name() {
+    let differs = if existing.leaving {
+        "a trigger that is being uninstalled (uninstall it again if that does not come to an end)"
+            .to_owned()
+    } else if existing.manifest.name() != asked.manifest.name() {
         format!("package `{}`", existing.manifest.name())
     } else if existing.manifest.version() != asked.manifest.version() {
-        format!("version {} of the same package (`belfry update` changes it)", existing.manifest.version())
+        format!(
+            "version {} of the same package (`belfry update` changes it)",
+            existing.manifest.version()
+        )
     } else if existing.target != asked.target {
         let (kind, id) = existing.target.environment();
         format!("the same package with {}=`{id}`", kind.to_lowercase())
@@ -66,7 +82,10 @@ pub(super) fn same_install(existing: &Trigger, asked: &Trigger) -> Result<(), Er
     } else {
         return Ok(());
     };
-    Err(Error::NameTaken { name: existing.name.clone(), what: differs })
+    Err(Error::NameTaken {
+        name: existing.name.clone(),
+        what: differs,
+    })
 }
 
 /// What becomes of a trigger that should run or not.
@@ -74,13 +93,35 @@ pub(super) fn desire(trigger: &Trigger, desired: Desired, what: &str) -> Result<
     if trigger.desired == desired {
         return Ok(Decision::Keep);
     }
-    Ok(Decision::Write(Box::new(Trigger { desired, ..trigger.clone() }), what.to_owned()))
+    Ok(Decision::Write(
+        Box::new(Trigger {
+            desired,
+            ..trigger.clone()
+        }),
+        what.to_owned(),
+    ))
+}
+
+/// What becomes of a trigger that is to be uninstalled.
+pub(super) fn leave(trigger: &Trigger) -> Result<Decision, Error> {
+    if trigger.leaving {
+        return Ok(Decision::Keep);
+    }
+    let leaving = Trigger {
+        leaving: true,
+        ..trigger.clone()
+    };
+    Ok(Decision::Write(Box::new(leaving), "uninstalled".to_owned()))
 }
 
 /// What becomes of a trigger that should start anew.
 pub(super) fn restart(trigger: &Trigger) -> Result<Decision, Error> {
     let restarts = trigger.restarts + 1;
-    let restarted = Trigger { desired: Desired::Running, restarts, ..trigger.clone() };
+    let restarted = Trigger {
+        desired: Desired::Running,
+        restarts,
+        ..trigger.clone()
+    };
     Ok(Decision::Write(Box::new(restarted), "restarted".to_owned()))
 }
 
@@ -90,14 +131,21 @@ pub(super) fn update(trigger: &Trigger, newest: &Found) -> Result<Decision, Erro
     if new <= old {
         return Ok(Decision::Keep);
     }
-    let updated =
-        Trigger { manifest: newest.manifest.clone(), registry: newest.registry.clone(), ..trigger.clone() };
+    let updated = Trigger {
+        manifest: newest.manifest.clone(),
+        registry: newest.registry.clone(),
+        ..trigger.clone()
+    };
     check_config(&updated)?;
-    Ok(Decision::Write(Box::new(updated), format!("updated {old} to {new}")))
+    Ok(Decision::Write(
+        Box::new(updated),
+        format!("updated {old} to {new}"),
+    ))
 }
 
 /// The place in the event log that a trigger needs.
-pub(super) fn subscription(trigger: &Trigger) -> Subscription {
+#[must_use]
+pub fn subscription(trigger: &Trigger) -> Subscription {
     let signals = match trigger.manifest.source() {
         Source::Event { pattern, .. } => vec![pattern.clone()],
         Source::Webhook(_) | Source::Schedule { .. } | Source::Manual => Vec::new(),
@@ -106,7 +154,6 @@ pub(super) fn subscription(trigger: &Trigger) -> Subscription {
         trigger: trigger.name.clone(),
         signals,
         claim: CLAIM,
-        max_in_flight: trigger.manifest.delivery().max_in_flight,
     }
 }
 
@@ -114,7 +161,8 @@ pub(super) fn subscription(trigger: &Trigger) -> Subscription {
 fn check_config(trigger: &Trigger) -> Result<(), Error> {
     let secrets = trigger.manifest.secrets();
     let literal = |(key, value): (&String, &String)| {
-        (secrets.iter().any(|name| name == key) && SecretRef::parse(value).is_err()).then(|| key.clone())
+        (secrets.iter().any(|name| name == key) && SecretRef::parse(value).is_err())
+            .then(|| key.clone())
     };
     if let Some(key) = trigger.user_config.iter().find_map(literal) {
         return Err(Error::Unfit(format!(

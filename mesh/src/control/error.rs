@@ -10,7 +10,9 @@ pub enum Error {
     #[error("trigger `{0}` is not installed; `belfry list` shows those that are")]
     NotInstalled(TriggerName),
     /// The name belongs to something else.
-    #[error("the name `{name}` is taken by {what}; uninstall it first, or install under another name")]
+    #[error(
+        "the name `{name}` is taken by {what}; uninstall it first, or install under another name"
+    )]
     NameTaken {
         /// The name.
         name: TriggerName,
@@ -44,13 +46,16 @@ impl Error {
         use http::StatusCode as S;
         use port::packages::Error as P;
         match self {
-            Self::NotInstalled(_) | Self::Packages(P::NotFound { .. } | P::UnknownRegistry { .. }) => S::NOT_FOUND,
+            Self::NotInstalled(_)
+            | Self::Packages(P::NotFound { .. } | P::UnknownRegistry { .. }) => S::NOT_FOUND,
             Self::NameTaken { .. } | Self::Port(port::Error::Conflict { .. }) => S::CONFLICT,
             Self::Unfit(_) | Self::Name(_) | Self::Target(_) | Self::Package(_) => S::BAD_REQUEST,
             Self::Packages(P::Unavailable { .. } | P::Invalid { .. }) => S::BAD_GATEWAY,
             Self::Port(port::Error::TooLarge { .. }) => S::PAYLOAD_TOO_LARGE,
             Self::Port(port::Error::NotFound(_)) => S::NOT_FOUND,
-            Self::Port(port::Error::Corrupt { .. } | port::Error::Refused { .. }) => S::INTERNAL_SERVER_ERROR,
+            Self::Port(port::Error::Corrupt { .. } | port::Error::Refused { .. }) => {
+                S::INTERNAL_SERVER_ERROR
+            }
             Self::Port(_) => S::SERVICE_UNAVAILABLE,
         }
     }

@@ -1,6 +1,6 @@
 //! How a trigger is: what should be beside what is, in the words that existing clients know, and some of our own.
 
-use crate::package::Manifest;
+use crate::package::{Manifest, Source};
 use crate::placement::Slot;
 use crate::target::Target;
 use crate::trigger::{Desired, SlotState, SlotStatus, Trigger};
@@ -66,12 +66,15 @@ impl Status {
         let slots: BTreeMap<_, _> = slots.into_iter().collect();
         let state = run_state(&slots);
         let container = slots.values().find_map(|slot| slot.container_name.clone());
-        let first = Slot { trigger: trigger.name.clone(), index: 0 };
+        let first = Slot {
+            trigger: trigger.name.clone(),
+            index: 0,
+        };
         Self {
             name: trigger.name.to_string(),
             version: trigger.manifest.version().to_string(),
             registry: trigger.registry.clone(),
-            container_name: container.unwrap_or_else(|| container_name(&first)),
+            container_name: container.unwrap_or_else(|| first.container_name()),
             state,
             running: state == RunState::Running,
             installed_at: trigger.installed_at,
@@ -82,16 +85,10 @@ impl Status {
             target: trigger.target.clone(),
             revision,
             change: trigger.change.what.clone(),
-            detail: detail(trigger.desired, &slots),
+            detail: detail(trigger, &slots),
             slots,
         }
     }
-}
-
-/// The name of a slot's container: `belfry-{trigger}-{index}`.
-#[must_use]
-pub fn container_name(slot: &Slot) -> String {
-    format!("belfry-{}-{}", slot.trigger, slot.index)
 }
 
 fn run_state(slots: &BTreeMap<u32, SlotStatus>) -> RunState {
@@ -104,14 +101,28 @@ fn run_state(slots: &BTreeMap<u32, SlotStatus>) -> RunState {
     }
 }
 
-fn detail(desired: Desired, slots: &BTreeMap<u32, SlotStatus>) -> Option<String> {
-    let told = slots.values().find_map(|slot| slot.detail.clone());
-    let unheld = || "no node has taken it yet; is an agent running? (`belfry agent`)".to_owned();
-    told.or_else(|| (desired == Desired::Running && slots.is_empty()).then(unheld))
+fn detail(trigger: &Trigger, slots: &BTreeMap<u32, SlotStatus>) -> Option<String> {
+    if let Some(told) = slots.values().find_map(|slot| slot.detail.clone()) {
+        return Some(told);
+    }
+    if trigger.desired == Desired::Running && slots.is_empty() {
+        return Some("no node has taken it yet; is an agent running? (`belfry agent`)".to_owned());
+    }
+    let clockless = matches!(trigger.manifest.source(), Source::Schedule { .. });
+    clockless.then(|| {
+        format!(
+            "this version has no scheduler: only `belfry run {}` runs it",
+            trigger.name
+        )
+    })
 }
 
 /// Whether the slots are at the revision and neither starting nor unheld.
-pub(super) fn is_settled(desired: Desired, revision: u64, slots: &BTreeMap<u32, SlotStatus>) -> bool {
+pub(super) fn is_settled(
+    desired: Desired,
+    revision: u64,
+    slots: &BTreeMap<u32, SlotStatus>,
+) -> bool {
     let settled = |slot: &SlotStatus| {
         slot.revision >= revision
             && match slot.state {

@@ -47,7 +47,11 @@ impl Event {
         if let Some(trace) = &self.trace {
             list.push(("traceparent".into(), trace.to_string()));
         }
-        list.extend(self.headers.iter().map(|(name, value)| (format!("http-{name}").into(), encode(value))));
+        list.extend(
+            self.headers
+                .iter()
+                .map(|(name, value)| (format!("http-{name}").into(), encode(value))),
+        );
         list
     }
 
@@ -82,7 +86,10 @@ impl Event {
             data,
             address,
             delivery_id: found.delivery_id,
-            replay_of: found.replay_of.map(|text| id(text, "replayof")).transpose()?,
+            replay_of: found
+                .replay_of
+                .map(|text| id(text, "replayof"))
+                .transpose()?,
             headers: found.headers,
             trace: found.trace,
         })
@@ -160,7 +167,10 @@ fn decode(value: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let escape = bytes.get(at..at + 3).filter(|e| e[0] == b'%').and_then(|e| hex::decode(&e[1..]).ok());
+        let escape = bytes
+            .get(at..at + 3)
+            .filter(|e| e[0] == b'%')
+            .and_then(|e| hex::decode(&e[1..]).ok());
         match escape {
             Some(byte) => {
                 out.extend(byte);
@@ -201,15 +211,23 @@ mod tests {
     fn through_headers(event: &Event) -> Event {
         let attributes = event.attributes();
         for (name, value) in &attributes {
-            assert!(value.bytes().all(|b| b.is_ascii_graphic() || b == b' '), "{name}: {value:?} cannot be a header");
+            assert!(
+                value.bytes().all(|b| b.is_ascii_graphic() || b == b' '),
+                "{name}: {value:?} cannot be a header"
+            );
         }
-        let pairs = attributes.iter().map(|(name, value)| (name.as_ref(), value.as_str()));
+        let pairs = attributes
+            .iter()
+            .map(|(name, value)| (name.as_ref(), value.as_str()));
         Event::from_attributes(event.address.clone(), pairs, event.data.clone()).unwrap()
     }
 
     #[test]
     fn an_event_survives_its_headers_byte_for_byte() {
-        let event = event("/hooks/t".into(), vec![("x-github-event".into(), "push".into())]);
+        let event = event(
+            "/hooks/t".into(),
+            vec![("x-github-event".into(), "push".into())],
+        );
         assert_eq!(through_headers(&event), event);
     }
 
@@ -217,11 +235,18 @@ mod tests {
     fn a_missing_or_unusable_attribute_is_named() {
         let address = Address::Signal("a".into());
         let parse = |pairs: &[(&str, &str)]| {
-            Event::from_attributes(address.clone(), pairs.iter().copied(), Bytes::new()).unwrap_err()
+            Event::from_attributes(address.clone(), pairs.iter().copied(), Bytes::new())
+                .unwrap_err()
         };
         assert_eq!(parse(&[]), Malformed::Missing("specversion"));
-        assert_eq!(parse(&[("ce-specversion", "0.3")]), Malformed::Invalid("specversion"));
-        assert_eq!(parse(&[("Ce-SpecVersion", "1.0")]), Malformed::Missing("id"));
+        assert_eq!(
+            parse(&[("ce-specversion", "0.3")]),
+            Malformed::Invalid("specversion")
+        );
+        assert_eq!(
+            parse(&[("Ce-SpecVersion", "1.0")]),
+            Malformed::Missing("id")
+        );
     }
 
     proptest! {

@@ -13,7 +13,10 @@ pub struct EventId(Arc<str>);
 
 /// Why a text is not an event id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not an event id: 1 to {} visible ASCII characters are allowed", EventId::MAX_LEN)]
+#[error(
+    "not an event id: 1 to {} visible ASCII characters are allowed",
+    EventId::MAX_LEN
+)]
 pub struct Error;
 
 impl EventId {
@@ -42,10 +45,14 @@ impl EventId {
     /// Takes the text if it is an id.
     ///
     /// # Errors
-    /// [`Error`] for an empty text, one over [`EventId::MAX_LEN`] bytes, or one with anything but visible ASCII.
+    /// For an empty text, one over [`EventId::MAX_LEN`] bytes, or one with anything but visible ASCII.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let fits = (1..=Self::MAX_LEN).contains(&text.len());
-        if fits && text.bytes().all(|b| b.is_ascii_graphic()) { Ok(Self(text.into())) } else { Err(Error) }
+        if fits && text.bytes().all(|b| b.is_ascii_graphic()) {
+            Ok(Self(text.into()))
+        } else {
+            Err(Error)
+        }
     }
 
     /// The id as text.
@@ -90,10 +97,22 @@ mod tests {
 
     #[test]
     fn a_repeated_delivery_has_one_id_and_another_trigger_another() {
-        let (a, b) = (TriggerName::parse("a").unwrap(), TriggerName::parse("b").unwrap());
-        assert_eq!(EventId::of_delivery(&a, "d1"), EventId::of_delivery(&a, "d1"));
-        assert_ne!(EventId::of_delivery(&a, "d1"), EventId::of_delivery(&b, "d1"));
-        assert_ne!(EventId::of_delivery(&a, "d1"), EventId::of_delivery(&a, "d2"));
+        let (a, b) = (
+            TriggerName::parse("a").unwrap(),
+            TriggerName::parse("b").unwrap(),
+        );
+        assert_eq!(
+            EventId::of_delivery(&a, "d1"),
+            EventId::of_delivery(&a, "d1")
+        );
+        assert_ne!(
+            EventId::of_delivery(&a, "d1"),
+            EventId::of_delivery(&b, "d1")
+        );
+        assert_ne!(
+            EventId::of_delivery(&a, "d1"),
+            EventId::of_delivery(&a, "d2")
+        );
     }
 
     #[test]

@@ -39,7 +39,10 @@ impl Proven {
         fresh: impl FnOnce() -> EventId,
     ) -> Self {
         let parts = verified.into_parts();
-        let id = parts.delivery_id.as_deref().map_or_else(fresh, |id| EventId::of_delivery(trigger, id));
+        let id = parts
+            .delivery_id
+            .as_deref()
+            .map_or_else(fresh, |id| EventId::of_delivery(trigger, id));
         let event = Event {
             id,
             source: format!("/hooks/{trigger}"),
@@ -54,7 +57,10 @@ impl Proven {
             headers: parts.headers,
             trace: Some(trace),
         };
-        Self { event, origin: Origin::Verified }
+        Self {
+            event,
+            origin: Origin::Verified,
+        }
     }
 
     /// The event of a run that an operator asked for: `data` is the JSON that the trigger receives as its body.
@@ -80,13 +86,21 @@ impl Proven {
             headers: Vec::new(),
             trace: Some(trace),
         };
-        Self { event, origin: Origin::Operator }
+        Self {
+            event,
+            origin: Origin::Operator,
+        }
     }
 
     /// A replay of a stored event, addressed to `trigger`. `after` is the sequence of the latest outcome that the operator saw
     /// (0 for none); see [`EventId::of_replay`]. Replaying a replay repeats the first event.
     #[must_use]
-    pub fn replay(stored: &Stored<Event>, trigger: &TriggerName, after: u64, asked: Timestamp) -> Self {
+    pub fn replay(
+        stored: &Stored<Event>,
+        trigger: &TriggerName,
+        after: u64,
+        asked: Timestamp,
+    ) -> Self {
         let root = stored.value.replay_of.as_ref().unwrap_or(&stored.value.id);
         let event = Event {
             id: EventId::of_replay(&stored.value.id, after),
@@ -95,7 +109,10 @@ impl Proven {
             time: asked,
             ..stored.value.clone()
         };
-        Self { event, origin: Origin::Replay }
+        Self {
+            event,
+            origin: Origin::Replay,
+        }
     }
 
     /// The event.

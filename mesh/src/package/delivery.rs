@@ -11,8 +11,8 @@ pub struct Delivery {
     /// How long one attempt may take: `timeout_seconds`, 1 to 86,400, default 900. A run may take minutes, since an agent team
     /// works while the call is open.
     pub timeout: Duration,
-    /// When an attempt is made again: `max_attempts`, 1 to 100, default 8; `backoff_seconds`, 0.1 to 3,600, default 1;
-    /// `max_backoff_seconds`, as much to 86,400, default 300.
+    /// When an attempt is made again: `max_attempts`, 1 to 100, default 20; `backoff_seconds`, 0.1 to 3,600, default 1;
+    /// `max_backoff_seconds`, as much to 86,400, default 3,600: some hours of an outage in all.
     pub retry: Policy,
     /// How many events a trigger works on at once: `max_in_flight`, 1 to 1,024, default 16.
     pub max_in_flight: u32,
@@ -23,9 +23,9 @@ impl Default for Delivery {
         Self {
             timeout: Duration::from_secs(900),
             retry: Policy {
-                max_attempts: 8,
+                max_attempts: 20,
                 base: Duration::from_secs(1),
-                cap: Duration::from_secs(300),
+                cap: Duration::from_secs(3_600),
             },
             max_in_flight: 16,
         }

@@ -17,7 +17,12 @@ pub trait Calls: Send + Sync {
     ///
     /// # Errors
     /// [`Error::NotFound`] at once if nobody serves it; [`Error::Deadline`]; [`Error::Unavailable`].
-    async fn request(&self, subject: &str, payload: Bytes, deadline: Duration) -> Result<Bytes, Error>;
+    async fn request(
+        &self,
+        subject: &str,
+        payload: Bytes,
+        deadline: Duration,
+    ) -> Result<Bytes, Error>;
 
     /// Serves `subject` until what is returned is dropped. Of several who serve it each request reaches one. Requests are
     /// answered side by side. Once this returns, requests are heard.

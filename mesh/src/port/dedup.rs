@@ -28,7 +28,12 @@ pub trait Dedup: Send + Sync {
     ///
     /// # Errors
     /// [`Error::Unavailable`], promptly: an outage must not hold up deliveries.
-    async fn check(&self, key: &EventId, subject: &str, rate: Option<&Rate>) -> Result<Verdict, Error>;
+    async fn check(
+        &self,
+        key: &EventId,
+        subject: &str,
+        rate: Option<&Rate>,
+    ) -> Result<Verdict, Error>;
 
     /// Remembers for `ttl` that the delivery was published. Called after the log's acknowledgement, never before: a crash in
     /// between must leave the provider's repetition fresh.

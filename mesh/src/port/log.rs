@@ -53,12 +53,11 @@ pub struct Subscription {
     pub signals: Vec<String>,
     /// How long a delivery stays its holder's without a sign of life. After that it is delivered again.
     pub claim: Duration,
-    /// How many deliveries may be held at once by all holders together.
-    pub max_in_flight: u32,
 }
 
 /// The event log. It takes only events that carry a proof of origin. Publishing is durable and idempotent; delivery is at least
-/// once, in the order of the log for first deliveries, each entry to one holder at a time.
+/// once, in the order of the log for first deliveries, each entry to one holder at a time. What waits for its retry holds up nothing
+/// fresh; how much a holder takes at once is its own affair.
 #[async_trait]
 pub trait EventLog: Send + Sync {
     /// Stores an event. When it returns, the event is stored and survives the death of any one process; an id that the log
@@ -142,7 +141,7 @@ pub trait Claim: Send + Sync {
     /// Keeps the delivery its holder's for another claim time.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// [`Error::Unavailable`]; [`Error::Refused`] where the backend knows that the claim has ended already.
     async fn extend(&self) -> Result<(), Error>;
 
     /// Settles it: it is not delivered again. Returns when that is durable.

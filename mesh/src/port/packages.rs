@@ -115,10 +115,16 @@ impl Reference {
     pub fn parse(text: &str) -> Result<Self, crate::package::Error> {
         for (at, _) in text.match_indices('-') {
             if let Ok(version) = Version::parse(&text[at + 1..]) {
-                return Ok(Self { name: PackageName::parse(&text[..at])?, version: Some(version) });
+                return Ok(Self {
+                    name: PackageName::parse(&text[..at])?,
+                    version: Some(version),
+                });
             }
         }
-        Ok(Self { name: PackageName::parse(text)?, version: None })
+        Ok(Self {
+            name: PackageName::parse(text)?,
+            version: None,
+        })
     }
 }
 
@@ -138,7 +144,11 @@ mod tests {
     #[test]
     fn a_reference_is_split_where_the_version_begins() {
         for (text, name, version) in [
-            ("github-pr-webhook-1.0.0", "github-pr-webhook", Some("1.0.0")),
+            (
+                "github-pr-webhook-1.0.0",
+                "github-pr-webhook",
+                Some("1.0.0"),
+            ),
             ("a-1.0.0-rc.1", "a", Some("1.0.0-rc.1")),
             ("s3-2-events", "s3-2-events", None),
             ("daily-scan", "daily-scan", None),

@@ -116,7 +116,12 @@ pub trait State: Send + Sync {
     ///
     /// # Errors
     /// [`Error::Conflict`], [`Error::Unavailable`].
-    async fn delete(&self, bucket: Bucket, key: &str, revision: Option<Revision>) -> Result<(), Error>;
+    async fn delete(
+        &self,
+        bucket: Bucket,
+        key: &str,
+        revision: Option<Revision>,
+    ) -> Result<(), Error>;
 
     /// The kept values of a key, oldest first, those before a deletion included.
     ///

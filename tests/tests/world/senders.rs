@@ -75,6 +75,11 @@ impl Senders {
         reach(&self.shared.refused, count, "refused").await
     }
 
+    /// How often a delivery has got no answer so far.
+    pub(crate) fn broken(&self) -> usize {
+        self.shared.broken.load(Ordering::Relaxed)
+    }
+
     /// Waits until all is acknowledged.
     pub(crate) async fn end(mut self) -> Result<Sent> {
         let mut events = BTreeMap::new();
@@ -83,7 +88,7 @@ impl Senders {
         }
         Ok(Sent {
             events,
-            broken: self.shared.broken.load(Ordering::Relaxed),
+            broken: self.broken(),
             refused: *self.shared.refused.borrow(),
             repeated: self.shared.repeated.load(Ordering::Relaxed),
         })

@@ -1,14 +1,33 @@
 //! Asking the history.
 
 use super::fake::{Fake, event};
-use super::{Console, all, id, id_list, page, trigger};
+use super::{Console, id, id_list, page, trigger};
 use crate::answer::EventStatus;
-use crate::history::{Filter, History, LetterFilter};
+use crate::history::{Filter, History, LetterFilter, Phase};
 use belfry_mesh::event::{Address, Event};
 use belfry_mesh::outcome::Status;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-async fn found(history: &History, filter: Filter) -> Vec<String> {
+/// The ids of a page that is asked for as in a query, such as `trigger=t status=dead`.
+async fn found(history: &History, search: &str) -> Vec<String> {
+    let mut filter = Filter {
+        limit: 50,
+        ..Filter::default()
+    };
+    for (key, value) in search
+        .split_whitespace()
+        .filter_map(|part| part.split_once('='))
+    {
+        match key {
+            "trigger" => filter.trigger = Some(trigger(value)),
+            "status" => filter.status = Some(EventStatus::parse(value).unwrap()),
+            "delivery" => filter.delivery_id = Some(value.into()),
+            "execution" => filter.execution_id = Some(value.into()),
+            "before" => filter.before = Some(value.parse().unwrap()),
+            _ => panic!("there is no filter `{key}`"),
+        }
+    }
     id_list(&page(history, filter).await)
 }
 
@@ -24,8 +43,9 @@ async fn each_filter_finds_what_it_says_and_all_that_are_given_must_hold() {
     ] {
         logs.event_for(id, to);
     }
+    let signal = Address::Signal("workflow.completed".into());
     logs.store_event(Event {
-        address: Address::Signal("workflow.completed".into()),
+        address: signal,
         ..event("s", "one")
     });
     for (id, status) in [
@@ -39,92 +59,26 @@ async fn each_filter_finds_what_it_says_and_all_that_are_given_must_hold() {
     let console = Console::start(directory.path(), &logs);
     console.until_live().await;
     let history = &console.history;
-
-    let one = Filter {
-        trigger: Some(trigger("one")),
-        ..all()
-    };
-    assert_eq!(found(history, one.clone()).await, ["d", "c", "a"]);
-    assert_eq!(
-        found(
-            history,
-            Filter {
-                trigger: Some(trigger("three")),
-                ..all()
-            }
-        )
-        .await,
-        [""; 0]
-    );
-    for (status, ids) in [
-        (EventStatus::Waiting, &["s", "e"][..]),
-        (EventStatus::Triggered, &["a"]),
-        (EventStatus::Ignored, &["b"]),
-        (EventStatus::Dead, &["c"]),
-        (EventStatus::Retrying, &["d"]),
+    for (search, ids) in [
+        ("", &["s", "e", "d", "c", "b", "a"][..]),
+        ("before=4", &["c", "b", "a"]),
+        ("trigger=one", &["d", "c", "a"]),
+        ("trigger=one before=4", &["c", "a"]),
+        ("trigger=three", &[]),
+        ("status=waiting", &["s", "e"]),
+        ("status=triggered", &["a"]),
+        ("status=ignored", &["b"]),
+        ("status=dead", &["c"]),
+        ("status=retrying", &["d"]),
+        ("trigger=one status=dead", &["c"]),
+        ("trigger=one status=ignored", &[]),
+        ("delivery=delivery-b", &["b"]),
+        ("delivery=delivery-b before=2", &[]),
+        ("execution=exec-a", &["a"]),
+        ("execution=exec-a trigger=two", &[]),
     ] {
-        assert_eq!(
-            found(
-                history,
-                Filter {
-                    status: Some(status),
-                    ..all()
-                }
-            )
-            .await,
-            ids
-        );
+        assert_eq!(found(history, search).await, ids, "{search}");
     }
-    assert_eq!(
-        found(
-            history,
-            Filter {
-                status: Some(EventStatus::Dead),
-                ..one.clone()
-            }
-        )
-        .await,
-        ["c"]
-    );
-    assert_eq!(
-        found(
-            history,
-            Filter {
-                status: Some(EventStatus::Ignored),
-                ..one
-            }
-        )
-        .await,
-        [""; 0]
-    );
-    assert_eq!(
-        found(
-            history,
-            Filter {
-                delivery_id: Some("delivery-b".into()),
-                ..all()
-            }
-        )
-        .await,
-        ["b"]
-    );
-    assert_eq!(
-        found(
-            history,
-            Filter {
-                execution_id: Some("exec-a".into()),
-                ..all()
-            }
-        )
-        .await,
-        ["a"]
-    );
-    let both = Filter {
-        execution_id: Some("exec-a".into()),
-        trigger: Some(trigger("two")),
-        ..all()
-    };
-    assert_eq!(found(history, both).await, [""; 0]);
     let signal = history.event(&id("s"), &*logs).await.unwrap().unwrap();
     assert_eq!(signal.trigger, None);
     console.stop().await;
@@ -221,139 +175,63 @@ async fn the_outcome_that_settles_an_event_or_its_replay_names_the_next_replay()
     console.stop().await;
 }
 
-#[tokio::test]
-async fn a_hundred_thousand_events_are_searched_in_milliseconds() {
-    const EVENTS: usize = 100_000;
-    let (directory, logs) = (tempfile::tempdir().unwrap(), Fake::new());
-    for number in 0..EVENTS {
+const MANY: usize = 100_000;
+
+/// Many events for twenty triggers. One in ten thousand is dead, one in a thousand waits, and the rest ran.
+fn store_many(logs: &Arc<Fake>) {
+    for number in 0..MANY {
         let id = format!("{number:032x}");
         logs.event_for(&id, &format!("trigger-{}", number % 20));
-        // One in ten thousand is dead, one in a thousand waits, and the rest ran.
         match (number % 10_000, number % 1_000) {
-            (17, _) => {
-                logs.outcome(&id, 8, Status::Dead);
-            }
-            (_, 3) => {}
-            _ => {
-                logs.outcome(&id, 1, Status::Triggered);
-            }
-        }
+            (17, _) => logs.outcome(&id, 8, Status::Dead),
+            (_, 3) => continue,
+            _ => logs.outcome(&id, 1, Status::Triggered),
+        };
     }
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_events_are_searched_in_milliseconds() {
+    let (directory, logs) = (tempfile::tempdir().unwrap(), Fake::new());
+    store_many(&logs);
     let began = Instant::now();
     let console = Console::start(directory.path(), &logs);
-    let caught_up = async {
-        while !console
-            .history
-            .standings()
-            .all(|(_, standing)| standing.phase == crate::history::Phase::Live)
-        {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(120), caught_up)
-        .await
-        .unwrap();
-    let size = std::fs::metadata(directory.path().join("history.db"))
-        .unwrap()
-        .len();
-    println!(
-        "{EVENTS} events and their outcomes: read in {:?}, {} bytes an event",
-        began.elapsed(),
-        size / EVENTS as u64
-    );
-
-    let some = |number: usize| format!("{number:032x}");
-    let page = Filter {
-        limit: 50,
-        ..Filter::default()
-    };
-    let middle = Some(EVENTS as u64 / 2);
-    for (what, filter, expected) in [
-        ("the newest", page.clone(), 50),
-        (
-            "from the middle",
-            Filter {
-                before: middle,
-                ..page.clone()
-            },
-            50,
-        ),
-        (
-            "of a trigger",
-            Filter {
-                trigger: Some(trigger("trigger-7")),
-                before: middle,
-                ..page.clone()
-            },
-            50,
-        ),
-        (
-            "that ran",
-            Filter {
-                status: Some(EventStatus::Triggered),
-                before: middle,
-                ..page.clone()
-            },
-            50,
-        ),
-        (
-            "that are dead",
-            Filter {
-                status: Some(EventStatus::Dead),
-                ..page.clone()
-            },
-            10,
-        ),
-        (
-            "of a trigger that are dead",
-            Filter {
-                trigger: Some(trigger("trigger-1")),
-                status: Some(EventStatus::Dead),
-                ..page.clone()
-            },
-            0,
-        ),
-        (
-            "of a delivery",
-            Filter {
-                delivery_id: Some(format!("delivery-{}", some(42))),
-                ..page.clone()
-            },
-            1,
-        ),
-        (
-            "of an execution",
-            Filter {
-                execution_id: Some(format!("exec-{}", some(77))),
-                ..page.clone()
-            },
-            1,
-        ),
-        (
-            "of an execution that is not",
-            Filter {
-                execution_id: Some("none".into()),
-                ..page.clone()
-            },
-            0,
-        ),
-    ] {
-        let began = Instant::now();
-        let found = found(&console.history, filter).await.len();
-        let took = began.elapsed();
-        println!("{what}: {found} in {took:?}");
-        assert_eq!(found, expected, "{what}");
-        assert!(took < Duration::from_millis(50), "{what} took {took:?}");
-    }
-    let began = Instant::now();
-    assert!(
+    let is_live = || {
         console
             .history
-            .event(&id(&some(50_000)), &*logs)
-            .await
-            .unwrap()
-            .is_some()
-    );
-    println!("one by id: {:?}", began.elapsed());
+            .standings()
+            .all(|(_, standing)| standing.phase == Phase::Live)
+    };
+    while !is_live() {
+        assert!(
+            began.elapsed() < Duration::from_secs(120),
+            "it takes too long"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (took, file) = (began.elapsed(), directory.path().join("history.db"));
+    let size = std::fs::metadata(file).unwrap().len() / MANY as u64;
+    println!("{MANY} events with their outcomes: read in {took:?}, {size} bytes an event");
+
+    let some = |number: usize| format!("{number:032x}");
+    for (search, expected) in [
+        ("", 50),
+        ("before=50000", 50),
+        ("trigger=trigger-7 before=50000", 50),
+        ("status=triggered before=50000", 50),
+        ("status=dead", 10),
+        ("trigger=trigger-17 status=dead", 10),
+        ("trigger=trigger-1 status=dead", 0),
+        (&format!("delivery=delivery-{}", some(42)), 1),
+        (&format!("execution=exec-{}", some(77)), 1),
+        ("execution=none", 0),
+    ] {
+        let began = Instant::now();
+        let count = found(&console.history, search).await.len();
+        let took = began.elapsed();
+        println!("{search:<60} {count:>3} in {took:?}");
+        assert_eq!(count, expected, "{search}");
+        assert!(took < Duration::from_millis(50), "{search} took {took:?}");
+    }
     console.stop().await;
 }

@@ -48,14 +48,16 @@ impl World {
         self.state.lock().unwrap().entries.remove(key);
     }
 
-    /// Every watch begins anew, as after an outage.
-    pub(crate) fn watches_begin_anew(&self) {
+    /// Every watch begins anew after an outage, in which this key vanished, and shows these again.
+    pub(crate) fn watches_begin_anew(&self, vanished: &str, again: &[&str]) {
         let mut state = self.state.lock().unwrap();
-        let entries: Vec<_> = state.entries.values().cloned().collect();
-        for entry in entries {
+        for key in again {
+            let entry = state.entries[*key].clone();
             state.tell(&Change::Put(entry));
         }
-        state.tell(&Change::Current);
+        drop(state);
+        self.delete(vanished);
+        self.state.lock().unwrap().tell(&Change::Current);
     }
 
     /// Every watch ends, and none can begin while it is `away`.
