@@ -91,7 +91,7 @@ mod tests {
         assert_eq!(delivery.retry.base, Duration::from_millis(500));
         assert_eq!(
             (delivery.retry.max_attempts, delivery.max_in_flight),
-            (8, 1)
+            (20, 1)
         );
     }
 
@@ -119,8 +119,8 @@ mod tests {
     #[test]
     fn the_cap_is_never_below_the_base() {
         assert_eq!(
-            read(json!({"backoff_seconds": 600})).unwrap().retry.cap,
-            Duration::from_secs(600)
+            read(json!({"backoff_seconds": 3_600})).unwrap().retry.cap,
+            Duration::from_secs(3_600)
         );
         let error = read(json!({"backoff_seconds": 60, "max_backoff_seconds": 30}))
             .unwrap_err()

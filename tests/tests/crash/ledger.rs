@@ -91,12 +91,13 @@ async fn all_are_settled(sent: &Sent, doors: &Doors) -> Result<()> {
         .await
 }
 
-/// The ids of the events that stand so, as the history tells, newest first and at most so many.
+/// The ids of the events that stand so, as the history tells: the newest, and at most so many.
 async fn events(doors: &Doors, status: &str, most: usize) -> Result<BTreeSet<String>> {
     let mut ids = BTreeSet::new();
     let mut cursor = String::new();
     while ids.len() < most {
-        let path = format!("/events?status={status}&limit=500{cursor}");
+        let limit = (most - ids.len()).min(500);
+        let path = format!("/events?status={status}&limit={limit}{cursor}");
         let (_, page) = doors.console("GET", &path, None).await?;
         let events = page["events"].as_array().context("no page of events")?;
         ids.extend(
