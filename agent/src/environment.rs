@@ -47,6 +47,39 @@ pub(crate) async fn resolve(
     assemble(trigger, contract, &texts, &known)
 }
 
+/// A text without what this node keeps for the trigger: what is not to leave the node stands in it as `***`.
+///
+/// # Errors
+/// If a secret is there and cannot be read.
+pub(crate) async fn conceal(
+    text: &str,
+    trigger: &Trigger,
+    secrets: &dyn Secrets,
+) -> Result<String, Error> {
+    let texts = texts(trigger);
+    let named: BTreeSet<&str> = texts.values().flat_map(Text::variables).collect();
+    let mut known = Vec::new();
+    for name in named {
+        known.extend(secrets.resolve(&trigger.secret_name(name)).await?);
+    }
+    Ok(without(text, &known))
+}
+
+/// A text without these values, nor any line of one.
+fn without(text: &str, values: &[SecretString]) -> String {
+    let lines = values
+        .iter()
+        .flat_map(|value| value.expose_secret().lines());
+    let mut lines: Vec<&str> = lines
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    // The longest first: one may be part of another.
+    lines.sort_by_key(|line| std::cmp::Reverse(line.len()));
+    let conceal = |text: String, line: &&str| text.replace(line, "***");
+    lines.iter().fold(text.to_owned(), conceal)
+}
+
 /// What the package and the installer say of each variable. A secret that the package names and says nothing more of stands for
 /// itself.
 fn texts(trigger: &Trigger) -> BTreeMap<String, Text> {
@@ -119,4 +152,18 @@ fn assemble(
             .map(|(name, value)| (name.clone(), value.clone().into())),
     );
     Ok(environment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_part_of_a_secret_is_left_in_a_text() {
+        let values = ["key", "key-and-more", "BEGIN\nlong line\n", " "].map(SecretString::from);
+        assert_eq!(
+            without("a key-and-more b key\nlong line", &values),
+            "a *** b ***\n***"
+        );
+    }
 }

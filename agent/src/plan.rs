@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) serve: Option<Instance>,
     /// The instances to remove, by id, once nothing is pumped into them any more.
     pub(crate) remove: Vec<String>,
+    /// The instance of the wanted revision that failed, if one did: it goes, and the next start waits.
+    pub(crate) failed: Option<Instance>,
     /// How the slot is.
     pub(crate) state: SlotState,
     /// Why, when there is something to say.
@@ -40,6 +42,7 @@ pub(crate) fn plan(want: Want, observed: &[Instance]) -> Plan {
             start: false,
             serve: None,
             remove,
+            failed: None,
             state: SlotState::Stopped,
             detail: None,
         };
@@ -57,6 +60,7 @@ pub(crate) fn plan(want: Want, observed: &[Instance]) -> Plan {
             start: false,
             serve: Some((*healthy).clone()),
             remove,
+            failed: None,
             state: SlotState::Running,
             detail: None,
         };
@@ -86,6 +90,7 @@ pub(crate) fn plan(want: Want, observed: &[Instance]) -> Plan {
             SlotState::Error
         },
         detail: failed.first().map(|instance| describe(instance)),
+        failed: failed.first().map(|instance| (*instance).clone()),
         serve: fallback,
     }
 }
@@ -94,7 +99,8 @@ fn is_failed(health: &Health) -> bool {
     matches!(health, Health::Unhealthy(_) | Health::Exited(_))
 }
 
-fn describe(instance: &Instance) -> String {
+/// How an instance is, in words.
+pub(crate) fn describe(instance: &Instance) -> String {
     let name = &instance.container_name;
     match &instance.health {
         Health::Unhealthy(why) => format!("container `{name}` fails its health check: {why}"),
@@ -166,6 +172,10 @@ mod tests {
         assert_eq!(
             (plan.start, served(&plan), plan.remove.as_slice()),
             (true, Some("old"), &["new".to_owned()][..])
+        );
+        assert_eq!(
+            plan.failed.map(|instance| instance.id).as_deref(),
+            Some("new")
         );
         assert_eq!(plan.state, SlotState::Error);
         assert!(plan.detail.unwrap().contains("status 1"));

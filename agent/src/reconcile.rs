@@ -3,7 +3,7 @@
 use crate::environment;
 use crate::plan::{self, Want};
 use crate::slot::HeldSlot;
-use crate::{Agent, campaign};
+use crate::{Agent, campaign, postmortem};
 use belfry_mesh::control;
 use belfry_mesh::node::Node;
 use belfry_mesh::placement::{Slot, rank};
@@ -311,6 +311,12 @@ impl Reconciler {
             &present,
         );
         let ended = held.serve(&self.agent, &trigger, plan.serve.clone(), &self.tasks);
+        if let Some(failed) = &plan.failed {
+            // It is told once: from here on it is being removed.
+            let reason = postmortem::tell(&self.agent, &trigger, failed).await;
+            warn!(%slot, revision, reason, "a trigger's container failed");
+            held.failed(revision, reason);
+        }
         if plan.start && held.may_start(revision) {
             held.starting = Some(revision);
             let start = start(

@@ -108,9 +108,10 @@ impl HeldSlot {
         tasks: &TaskTracker,
     ) -> Option<(String, JoinHandle<()>)> {
         let same = |pumping: &Pumping| {
-            instance
-                .as_ref()
-                .is_some_and(|new| new.id == pumping.instance.id)
+            // A container that its runtime started again may be elsewhere.
+            instance.as_ref().is_some_and(|new| {
+                new.id == pumping.instance.id && new.event_url == pumping.instance.event_url
+            })
         };
         if self.pumping.as_ref().is_some_and(same) {
             return None;

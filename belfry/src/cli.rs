@@ -133,6 +133,9 @@ pub struct Dev {
     /// The agent's.
     #[command(flatten)]
     pub agent: settings::Agent,
+    /// The containers'.
+    #[command(flatten)]
+    pub containers: settings::Containers,
     /// The orchestrator's.
     #[command(flatten)]
     pub orchestrator: settings::Orchestrator,
@@ -193,6 +196,9 @@ pub struct AgentRole {
     /// The agent's.
     #[command(flatten)]
     pub agent: settings::Agent,
+    /// The containers'.
+    #[command(flatten)]
+    pub containers: settings::Containers,
     /// The orchestrator's.
     #[command(flatten)]
     pub orchestrator: settings::Orchestrator,

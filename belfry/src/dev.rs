@@ -55,6 +55,8 @@ pub(crate) async fn run(args: Dev) -> anyhow::Result<()> {
         roles::build_gateway(&args.gateway, &args.secrets, &args.backends, ports.clone())?;
     let agent = roles::build_agent(roles::AgentParts {
         agent: &args.agent,
+        containers: &args.containers,
+        backends: &args.backends,
         orchestrator: addresses.orchestrator.clone(),
         orchestrator_ws: args.orchestrator.orchestrator_ws.clone(),
         secrets: roles::node_secrets(&args.secrets, &args.backends),

@@ -3,17 +3,21 @@
 use crate::cli::{AgentRole, ConsoleRole, GatewayRole};
 use crate::process::{listen, node, open, shutdown_on_signal};
 use crate::{secrets, settings};
-use anyhow::bail;
+use anyhow::{Context, bail};
 use belfry_agent::Agent;
+use belfry_agent::docker::{self, Docker};
 use belfry_backends::clock::System;
 use belfry_console::Console;
 use belfry_gateway::Gateway;
+use belfry_mesh::NodeName;
 use belfry_mesh::port::Ports;
 use belfry_mesh::port::packages::Packages;
+use belfry_mesh::port::runtime::Runtime;
 use belfry_registry::{Registry, registries};
 use belfry_triggers::program::Tools;
 use belfry_triggers::runtime::InProcess;
 use rand::Rng;
+use sha2::{Digest, Sha256};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -63,6 +67,8 @@ pub(crate) async fn agent(args: AgentRole) -> anyhow::Result<()> {
     let ports = open(&args.backends, &tasks, &ends).await?;
     let agent = build_agent(AgentParts {
         agent: &args.agent,
+        containers: &args.containers,
+        backends: &args.backends,
         orchestrator: args
             .orchestrator
             .orchestrator
@@ -160,6 +166,8 @@ pub(crate) fn packages(
 /// What an agent is made of.
 pub(crate) struct AgentParts<'a> {
     pub(crate) agent: &'a settings::Agent,
+    pub(crate) containers: &'a settings::Containers,
+    pub(crate) backends: &'a settings::Backends,
     /// Where the orchestrator is.
     pub(crate) orchestrator: String,
     pub(crate) orchestrator_ws: Option<String>,
@@ -171,26 +179,75 @@ pub(crate) struct AgentParts<'a> {
 }
 
 pub(crate) async fn build_agent(parts: AgentParts<'_>) -> anyhow::Result<Agent> {
-    let mut config = belfry_agent::Config::new(node(parts.agent.node.clone())?, parts.orchestrator);
-    config.orchestrator_ws = parts.orchestrator_ws;
+    let mut config =
+        belfry_agent::Config::new(node(parts.agent.node.clone())?, parts.orchestrator.clone());
+    config.orchestrator_ws = parts.orchestrator_ws.clone();
     config.lease_ttl = parts.agent.lease_ttl;
     config.grace = parts.agent.grace;
     config.seed = rand::random();
+    let runtime: Arc<dyn Runtime> = match parts.containers.runtime {
+        settings::Runtime::Docker => Arc::new(docker(&parts, &config.node).await?),
+        settings::Runtime::InProcess => Arc::new(in_process(&parts).await?),
+    };
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    Ok(Agent::build(
+        config,
+        parts.ports,
+        runtime,
+        Arc::new(parts.secrets),
+        http,
+    ))
+}
+
+async fn in_process(parts: &AgentParts<'_>) -> anyhow::Result<InProcess> {
     let tools = Tools {
         http: belfry_triggers::orchestrator::client().build()?,
         clock: Arc::new(System),
         rng: rand::make_rng(),
     };
-    let runtime =
-        InProcess::listen(tools, parts.tasks, parts.ends.clone(), parts.agent.grace).await?;
+    let (ends, grace) = (parts.ends.clone(), parts.agent.grace);
+    Ok(InProcess::listen(tools, parts.tasks, ends, grace).await?)
+}
+
+async fn docker(parts: &AgentParts<'_>, node: &NodeName) -> anyhow::Result<Docker> {
+    let settings = parts.containers;
+    let owner = docker::Owner {
+        mesh: mesh(settings, parts.backends)?,
+        node: node.clone(),
+    };
+    let config = docker::Config {
+        host: settings.docker_host.clone(),
+        image: settings.trigger_image.clone(),
+        network: settings.docker_network.clone(),
+        policy: docker::Policy {
+            networks: settings.allow_networks.iter().cloned().collect(),
+            capabilities: settings.allow_capabilities.iter().cloned().collect(),
+            mounts: settings.allow_mounts.clone(),
+            builds: settings.allow_builds.clone(),
+            max_memory: settings.max_memory_bytes,
+            max_cpus: settings.max_cpus,
+            max_pids: settings.max_pids,
+            publish: settings.publish_addr,
+        },
+        ..docker::Config::new(owner)
+    };
     let http = reqwest::Client::builder().no_proxy().build()?;
-    Ok(Agent::build(
-        config,
-        parts.ports,
-        Arc::new(runtime),
-        Arc::new(parts.secrets),
-        http,
-    ))
+    Docker::connect(config, http)
+        .await
+        .context("start a Docker Engine, say where it is with --docker-host, or do without with --runtime in-process")
+}
+
+/// The mesh's name. What is embedded in a data directory is a mesh of its own, which must not touch the containers of another one.
+fn mesh(settings: &settings::Containers, backends: &settings::Backends) -> anyhow::Result<String> {
+    if let Some(name) = &settings.mesh {
+        return Ok(name.clone());
+    }
+    if backends.nats_url.is_some() {
+        return Ok("belfry".to_owned());
+    }
+    let directory = backends.data.canonicalize()?;
+    let digest = Sha256::digest(directory.as_os_str().as_encoded_bytes());
+    Ok(format!("embedded-{}", hex::encode(&digest[..4])))
 }
 
 /// Where the secrets of this node are.

@@ -2,9 +2,9 @@
 //! commented default are made.
 
 use belfry_mesh::NodeName;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use secrecy::SecretString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -120,6 +120,67 @@ pub struct Agent {
     /// How long events in flight may take to end when the agent stops.
     #[arg(long, env = "BELFRY_GRACE", value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub grace: Duration,
+}
+
+/// What runs triggers on a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Runtime {
+    /// Each in a container of its own, on a Docker Engine.
+    Docker,
+    /// All in the agent's own process, by their packages' declarations.
+    InProcess,
+}
+
+/// How containers are made.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Containers")]
+pub struct Containers {
+    /// What runs triggers: docker, or in-process, which runs what packages declare and none of their images. Containers reach an
+    /// orchestrator on this machine at the engine's bridge, such as 172.17.0.1, not at 127.0.0.1.
+    #[arg(long, env = "BELFRY_RUNTIME", default_value = "in-process")]
+    pub runtime: Runtime,
+    /// Where the Docker Engine is: unix://, tcp:// or http://.
+    #[arg(
+        long,
+        env = "DOCKER_HOST",
+        default_value = "unix:///var/run/docker.sock"
+    )]
+    pub docker_host: String,
+    /// The mesh's name on the labels of its containers, when several meshes share an engine. Default: belfry, and on embedded
+    /// storage one of the data directory's own.
+    #[arg(long, env = "BELFRY_MESH")]
+    pub mesh: Option<String>,
+    /// The image of packages that name none.
+    #[arg(long, env = "BELFRY_TRIGGER_IMAGE", default_value = concat!("belfry-trigger:", env!("CARGO_PKG_VERSION")))]
+    pub trigger_image: String,
+    /// The network that containers are on, and on which this agent reaches them.
+    #[arg(long, env = "BELFRY_DOCKER_NETWORK", default_value = "bridge")]
+    pub docker_network: String,
+    /// Networks that packages may join besides, comma separated; host is this node's own.
+    #[arg(long, env = "BELFRY_ALLOW_NETWORKS", value_delimiter = ',')]
+    pub allow_networks: Vec<String>,
+    /// Capabilities that packages may have, comma separated, such as NET_ADMIN.
+    #[arg(long, env = "BELFRY_ALLOW_CAPABILITIES", value_delimiter = ',')]
+    pub allow_capabilities: Vec<String>,
+    /// Directories of this node out of which packages may mount, comma separated. Not such as a container can write a symbolic
+    /// link into.
+    #[arg(long, env = "BELFRY_ALLOW_MOUNTS", value_delimiter = ',')]
+    pub allow_mounts: Vec<PathBuf>,
+    /// Directories of this node, and URLs that end with a slash, below which packages may have their images built, comma separated.
+    #[arg(long, env = "BELFRY_ALLOW_BUILDS", value_delimiter = ',')]
+    pub allow_builds: Vec<String>,
+    /// The address on which ports of packages are published. The port that takes events never is.
+    #[arg(long, env = "BELFRY_PUBLISH_ADDR", default_value = "127.0.0.1")]
+    pub publish_addr: IpAddr,
+    /// The most memory of one container, in bytes; 256 MiB where its package does not say.
+    #[arg(long, env = "BELFRY_MAX_MEMORY_BYTES", default_value_t = 1 << 30)]
+    pub max_memory_bytes: u64,
+    /// The most processors of one container; one where its package does not say.
+    #[arg(long, env = "BELFRY_MAX_CPUS", default_value_t = 2.0)]
+    pub max_cpus: f64,
+    /// The most processes and threads of one container; 128 where its package does not say.
+    #[arg(long, env = "BELFRY_MAX_PIDS", default_value_t = 512)]
+    pub max_pids: u32,
 }
 
 /// Where workflows live.

@@ -1,6 +1,7 @@
 //! What crosses crates, on real parts: one binary, so that it is linked once.
 
 mod crash;
+mod docker;
 mod faults;
 mod fence;
 mod measures;

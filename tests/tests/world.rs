@@ -215,7 +215,12 @@ impl Dev {
     }
 
     pub(crate) async fn start_with(arguments: &[&str]) -> Result<Self> {
-        let (secrets, orchestrator) = (secrets()?, Orchestrator::start().await?);
+        Self::start_beside(Orchestrator::start().await?, arguments)
+    }
+
+    /// Starts beside an orchestrator that is there already.
+    pub(crate) fn start_beside(orchestrator: Orchestrator, arguments: &[&str]) -> Result<Self> {
+        let secrets = secrets()?;
         let arguments: Vec<&str> = ["--orchestrator", &orchestrator.url]
             .into_iter()
             .chain(arguments.iter().copied())

@@ -1,0 +1,275 @@
+//! Images: which one a trigger runs on, and how it gets onto the node.
+
+use super::container::{Refusal, resolve};
+use super::policy::Policy;
+use super::{Config, Docker, archive, unavailable};
+use belfry_mesh::package::Build;
+use belfry_mesh::port::runtime::{Error, Spec};
+use bollard::models::BuildInfo;
+use bollard::query_parameters::{BuildImageOptions, CreateImageOptions};
+use futures::{Stream, StreamExt};
+use std::path::{Component, Path, PathBuf};
+use tracing::info;
+
+/// How an image is had where it is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    /// From the registry that its name says.
+    Pull,
+    /// Built from a directory of the node, with this file in it.
+    Directory(PathBuf, String),
+    /// Built by the engine from a URL, with this file in it.
+    Url(String, String),
+}
+
+/// The image of a spec: its name, and how it is had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Image {
+    pub(super) name: String,
+    pub(super) source: Source,
+}
+
+/// The image of a spec. With neither an image nor a build in its package, the standard trigger's.
+///
+/// # Errors
+/// If its name is none, or its build is not allowed.
+pub(super) fn image(spec: &Spec, config: &Config) -> Result<Image, Refusal> {
+    let deployment = spec.manifest.deployment();
+    let name = match (&deployment.image, &deployment.build) {
+        (Some(text), _) => resolve(text, spec)?,
+        (None, Some(_)) => format!(
+            "belfry-build-{}:{}",
+            spec.manifest.name(),
+            spec.manifest.version()
+        ),
+        (None, None) => config.image.clone(),
+    };
+    if !is_reference(&name) {
+        return Err(format!(
+            "`{name}` is not the name of an image, such as `registry.example/name:1.0.0`; correct `image` in its package"
+        ));
+    }
+    let source = match &deployment.build {
+        Some(build) => source(build, &name, &config.policy),
+        None => Ok(Source::Pull),
+    };
+    Ok(Image {
+        name,
+        source: source?,
+    })
+}
+
+fn source(build: &Build, name: &str, policy: &Policy) -> Result<Source, Refusal> {
+    let Build {
+        context,
+        dockerfile,
+    } = build;
+    if Path::new(dockerfile)
+        .components()
+        .any(|part| !matches!(part, Component::Normal(_) | Component::CurDir))
+    {
+        return Err(format!(
+            "its package is built with `{dockerfile}`, which is outside of the directory that it is built from; correct `dockerfile`"
+        ));
+    }
+    let is_url = context.contains("://");
+    let path = Path::new(context);
+    // A package comes from a registry, without files beside it: what is relative to it is nowhere on this node.
+    if !is_url && !path.is_absolute() {
+        return Ok(Source::Pull);
+    }
+    let detour = context.split('/').any(|part| part == "..");
+    let below = |allowed: &String| {
+        if is_url {
+            context.starts_with(allowed) && allowed.ends_with('/')
+        } else {
+            path.starts_with(allowed)
+        }
+    };
+    if detour || !policy.builds.iter().any(below) {
+        return Err(format!(
+            "its package has its image built from `{context}`; build it yourself as `{name}` and leave `build` out, or allow it on this node with --allow-builds"
+        ));
+    }
+    Ok(if is_url {
+        Source::Url(context.clone(), dockerfile.clone())
+    } else {
+        Source::Directory(path.to_owned(), dockerfile.clone())
+    })
+}
+
+/// Only what a reference may have (<https://pkg.go.dev/github.com/distribution/reference>): nothing that could lead elsewhere in
+/// a request to the engine.
+fn is_reference(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
+    name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.len() <= 255
+        && name.chars().all(plain)
+        && !name.contains("..")
+        && !name.contains("//")
+}
+
+impl Docker {
+    /// Sees to it that an image is on the node. Answers the user that it names.
+    pub(super) async fn provide(&self, image: &Image) -> Result<Option<String>, Failure> {
+        let user = match self.inspect_image(&image.name).await? {
+            Some(user) => user,
+            None => {
+                self.fetch(image).await?;
+                let there = self.inspect_image(&image.name).await?;
+                there.ok_or_else(|| {
+                    Failure::Refused(format!("image `{}` is not there after all", image.name))
+                })?
+            }
+        };
+        Ok((!user.is_empty()).then_some(user))
+    }
+
+    async fn inspect_image(&self, name: &str) -> Result<Option<String>, Failure> {
+        match self.engine.inspect_image(name).await {
+            Ok(found) => Ok(Some(
+                found
+                    .config
+                    .and_then(|config| config.user)
+                    .unwrap_or_default(),
+            )),
+            Err(error) if super::status(&error) == Some(404) => Ok(None),
+            Err(error) => Err(Failure::Other(unavailable(&error))),
+        }
+    }
+
+    async fn fetch(&self, image: &Image) -> Result<(), Failure> {
+        let Image { name, source } = image;
+        let (dockerfile, remote, body) = match source {
+            Source::Pull => return self.pull(name).await,
+            Source::Url(url, dockerfile) => (dockerfile, Some(url.clone()), None),
+            Source::Directory(directory, dockerfile) => {
+                let packed = archive::pack(directory.clone()).await;
+                let packed = packed.map_err(|error| {
+                    let directory = directory.display();
+                    Failure::Refused(format!(
+                        "image `{name}` cannot be built from {directory}: {error}"
+                    ))
+                })?;
+                (dockerfile, None, Some(bollard::body_full(packed)))
+            }
+        };
+        info!(image = name, "an image is built");
+        let options = BuildImageOptions {
+            dockerfile: dockerfile.clone(),
+            t: Some(name.clone()),
+            remote,
+            rm: true,
+            forcerm: true,
+            ..BuildImageOptions::default()
+        };
+        let built = finish(self.engine.build_image(options, None, body), said).await;
+        built.map_err(|why| {
+            Failure::Refused(format!(
+                "image `{name}` cannot be built: {why}; correct what it is built from"
+            ))
+        })
+    }
+
+    async fn pull(&self, name: &str) -> Result<(), Failure> {
+        info!(image = name, "an image is pulled");
+        let tagged = name.contains('@')
+            || name
+                .rsplit('/')
+                .next()
+                .is_some_and(|last| last.contains(':'));
+        let options = CreateImageOptions {
+            from_image: Some(name.to_owned()),
+            // Without a tag, the engine would pull them all.
+            tag: (!tagged).then(|| "latest".to_owned()),
+            ..CreateImageOptions::default()
+        };
+        let pulled = finish(self.engine.create_image(Some(options), None, None), |_| {
+            None
+        })
+        .await;
+        pulled.map_err(|why| {
+            Failure::Refused(format!("image `{name}` is not on this node and cannot be pulled: {why}; correct its name, or build or load it on this node"))
+        })
+    }
+}
+
+/// Why an image is not to be had.
+pub(super) enum Failure {
+    /// It is as its package or its registry has it.
+    Refused(Refusal),
+    /// The engine is away.
+    Other(Error),
+}
+
+/// Follows a long answer to its end. A failure is told in it, or ends it.
+async fn finish<T>(
+    progress: impl Stream<Item = Result<T, bollard::errors::Error>>,
+    failed: impl Fn(&T) -> Option<String>,
+) -> Result<(), String> {
+    let mut progress = std::pin::pin!(progress);
+    while let Some(step) = progress.next().await {
+        let why = match &step {
+            Ok(step) => failed(step),
+            Err(error) => Some(super::words(error)),
+        };
+        if let Some(why) = why {
+            return Err(why);
+        }
+    }
+    Ok(())
+}
+
+fn said(step: &BuildInfo) -> Option<String> {
+    let detail = step.error_detail.as_ref()?;
+    Some(detail.message.clone().unwrap_or_default().trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(context: &str, builds: &[&str]) -> Result<Source, Refusal> {
+        let build = Build {
+            context: context.to_owned(),
+            dockerfile: "Dockerfile".to_owned(),
+        };
+        let policy = Policy {
+            builds: builds.iter().map(|text| (*text).to_owned()).collect(),
+            ..Policy::default()
+        };
+        source(&build, "acme/bell:1", &policy)
+    }
+
+    #[test]
+    fn a_reference_leads_nowhere_else() {
+        for name in ["belfry-trigger:0.1.0", "localhost:5000/a/b@sha256:00", "a"] {
+            assert!(is_reference(name), "{name}");
+        }
+        for name in ["", "../containers", "a b", "a?x=1", "a/../b", "-a", "a%2f"] {
+            assert!(!is_reference(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_image_is_built_only_where_the_operator_allows_it() {
+        let file = || "Dockerfile".to_owned();
+        assert_eq!(from(".", &[]), Ok(Source::Pull));
+        assert!(
+            from("/srv/bell", &[])
+                .unwrap_err()
+                .contains("--allow-builds")
+        );
+        assert_eq!(
+            from("/srv/bell", &["/srv"]),
+            Ok(Source::Directory("/srv/bell".into(), file()))
+        );
+        assert!(from("/srv/../etc", &["/srv"]).is_err());
+        let url = "https://git.example/acme/bell.git";
+        assert_eq!(
+            from(url, &["https://git.example/acme/"]),
+            Ok(Source::Url(url.to_owned(), file()))
+        );
+        assert!(from(url, &["https://git.example/ac"]).is_err());
+    }
+}
