@@ -3,11 +3,17 @@
 //! What the agent made it knows again by labels, mesh and node among them, and it touches nothing else. Containers outlive an
 //! agent that is killed; the next one on the node finds them.
 
+mod access;
 mod archive;
+mod changes;
 mod container;
+mod failure;
+mod ignore;
 mod image;
 mod labels;
+mod log;
 mod mount;
+mod network;
 mod observe;
 mod policy;
 mod pulse;
@@ -17,24 +23,31 @@ pub use policy::Policy;
 use async_trait::async_trait;
 use belfry_mesh::NodeName;
 use belfry_mesh::placement::Slot;
-use belfry_mesh::port::runtime::{Error, Instance, Runtime, Spec};
+use belfry_mesh::port::runtime::{Error, Instance, LogLine, Logs, Runtime, Spec, Stats};
 use bollard::models::{ContainerSummaryStateEnum as State, NetworkConnectRequest};
 use bollard::query_parameters::{
-    CreateContainerOptions, LogsOptions, RemoveContainerOptions, StopContainerOptions,
+    CreateContainerOptions, RemoveContainerOptions, StopContainerOptions,
 };
 use container::Container;
-use futures::StreamExt;
+use failure::{refused, status, unavailable, words};
+use futures::stream::BoxStream;
 use image::Failure;
 use pulse::Pulse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 const KIND: &str = "docker";
 
 /// How long the engine may take to begin an answer.
 const ANSWER: Duration = Duration::from_secs(60);
+
+/// How often a container is made for whose network another agent had no use any more, just then.
+const TIMES: usize = 3;
 
 /// How often an instance whose removal somebody else began is looked for.
 const GONE: Duration = Duration::from_millis(50);
@@ -57,12 +70,17 @@ pub struct Config {
     pub owner: Owner,
     /// The image of the standard trigger. Default `belfry-trigger` of this version.
     pub image: String,
-    /// The network that containers are on, and on which the agent reaches them. Default `bridge`.
-    pub network: String,
+    /// The network that containers are on, and on which the agent reaches them. None, the default: one of the mesh's own, made
+    /// when it is needed, on which they do not reach each other.
+    pub network: Option<String>,
     /// How long a container may take until it answers its health check for the first time. Default 60 s.
     pub patience: Duration,
     /// What packages may have.
     pub policy: Policy,
+    /// What stands for the variables of images, ports and mounts, besides the trigger's own environment.
+    pub variables: BTreeMap<String, String>,
+    /// The directory with the `config.json` in which `docker login` keeps how it gets into registries. None: none is kept.
+    pub docker_config: Option<PathBuf>,
 }
 
 impl Config {
@@ -73,10 +91,18 @@ impl Config {
             host: "unix:///var/run/docker.sock".to_owned(),
             owner,
             image: concat!("belfry-trigger:", env!("CARGO_PKG_VERSION")).to_owned(),
-            network: "bridge".to_owned(),
+            network: None,
             patience: Duration::from_secs(60),
             policy: Policy::default(),
+            variables: BTreeMap::new(),
+            docker_config: None,
         }
+    }
+
+    /// The name of the network that containers are on.
+    fn network(&self) -> String {
+        let own = || network::name(&self.owner.mesh);
+        self.network.clone().unwrap_or_else(own)
     }
 }
 
@@ -88,6 +114,11 @@ pub struct Docker {
     pulses: Mutex<HashMap<String, Pulse>>,
     /// What is between its creation and its start.
     making: Mutex<BTreeSet<(Slot, u64)>>,
+    network: network::Own,
+    /// The starts that are under way.
+    starts: TaskTracker,
+    /// Cancelled when nothing more is to be started.
+    closing: CancellationToken,
 }
 
 impl Docker {
@@ -112,12 +143,15 @@ impl Docker {
             http,
             pulses: Mutex::default(),
             making: Mutex::default(),
+            network: network::Own::default(),
+            starts: TaskTracker::new(),
+            closing: CancellationToken::new(),
         })
     }
 
     /// The instance of this slot and revision that runs already. One that does not run gives way.
     async fn present(&self, spec: &Spec) -> Result<Option<Instance>, Error> {
-        for summary in self.summaries().await? {
+        for summary in self.summaries_of(&spec.slot).await? {
             let Some(found) = self.observe(&summary).await else {
                 continue;
             };
@@ -132,42 +166,94 @@ impl Docker {
         Ok(None)
     }
 
-    async fn make(&self, mut container: Container, spec: &Spec) -> Result<Instance, Error> {
-        let owner = &self.config.owner;
-        let full = format!("{}.{}.{}", container.name, owner.mesh, owner.node);
-        let short = std::mem::replace(&mut container.name, full);
-        let mut created = self.create(short, &container).await;
-        if created
-            .as_ref()
-            .is_err_and(|error| status(error) == Some(409))
-        {
-            // Another agent's, on the same engine: the labels tell them apart, people need the longer name.
-            created = self.create(container.name.clone(), &container).await;
-        }
-        let id = created.map_err(|error| refused(spec, &error))?;
-        let launched = async {
-            for network in container.networks {
-                let request = NetworkConnectRequest {
-                    container: id.clone(),
-                    endpoint_config: None,
-                };
-                self.engine.connect_network(&network, request).await?;
-            }
-            self.engine.start_container(&id, None).await
+    async fn begin(&self, spec: &Spec) -> Result<Instance, Error> {
+        let unrunnable = |why| Error::Unrunnable {
+            slot: spec.slot.clone(),
+            why,
         };
-        if let Err(error) = launched.await {
-            self.discard(&id).await?;
-            return Err(refused(spec, &error));
+        let image = image::image(spec, &self.config).map_err(unrunnable)?;
+        let mut container =
+            container::container(spec, &image.name, &self.config).map_err(unrunnable)?;
+        let followed = container.follow_mounts(&self.config.policy).await;
+        followed.map_err(unrunnable)?;
+        let _making = Making::begin(&self.making, spec);
+        if let Some(instance) = self.present(spec).await? {
+            return Ok(instance);
         }
-        for summary in self.summaries().await? {
-            if summary.id.as_ref() == Some(&id)
-                && let Some(instance) = self.observe(&summary).await
-            {
+        let provided = self
+            .closing
+            .run_until_cancelled(self.provide(&image))
+            .await
+            .ok_or_else(closed)?;
+        let user = provided.map_err(|failure| match failure {
+            Failure::Refused(why) => unrunnable(why),
+            Failure::Other(error) => error,
+        })?;
+        container.body.user = container::user(user.as_deref());
+        self.make(container, spec).await
+    }
+
+    async fn make(&self, mut container: Container, spec: &Spec) -> Result<Instance, Error> {
+        let is_own = self.config.network.is_none() && container.is_on(&self.config.network());
+        let mut left = TIMES;
+        let id = loop {
+            if is_own {
+                let network = self.own_network().await;
+                let network = network.map_err(|error| network::refused(spec, &error))?;
+                container.set_network(network);
+            }
+            match self.launch(&container, spec).await {
+                Err(error) if is_own && left > 1 && network::is_gone(&error) => {
+                    left -= 1;
+                    self.network.forget().await;
+                }
+                launched => break launched.map_err(|error| refused(spec, &error))?,
+            }
+        };
+        let found = self.summaries_of(&spec.slot).await?;
+        for summary in found.iter().filter(|found| found.id.as_ref() == Some(&id)) {
+            if let Some(instance) = self.observe(summary).await {
                 info!(slot = %spec.slot, revision = spec.revision, container = %instance.container_name, "a container is started");
                 return Ok(instance);
             }
         }
         Err(Error::NotFound(id))
+    }
+
+    /// Creates a container and starts it. Nothing half-made is left.
+    async fn launch(
+        &self,
+        container: &Container,
+        spec: &Spec,
+    ) -> Result<String, bollard::errors::Error> {
+        let owner = &self.config.owner;
+        let mut created = self.create(container.name.clone(), container).await;
+        if created
+            .as_ref()
+            .is_err_and(|error| status(error) == Some(409))
+        {
+            // Another agent's, on the same engine: the labels tell them apart, people need the longer name.
+            let full = format!("{}.{}.{}", container.name, owner.mesh, owner.node);
+            created = self.create(full, container).await;
+        }
+        let id = created?;
+        let launched = async {
+            for network in &container.networks {
+                let request = NetworkConnectRequest {
+                    container: id.clone(),
+                    endpoint_config: None,
+                };
+                self.engine.connect_network(network, request).await?;
+            }
+            self.engine.start_container(&id, None).await
+        };
+        if let Err(error) = launched.await {
+            if let Err(left) = self.discard(&id).await {
+                warn!(slot = %spec.slot, error = %left, "a container that could not be started is still there");
+            }
+            return Err(error);
+        }
+        Ok(id)
     }
 
     async fn create(
@@ -234,26 +320,12 @@ impl Runtime for Docker {
     }
 
     async fn start(&self, spec: &Spec) -> Result<Instance, Error> {
-        let unrunnable = |why| Error::Unrunnable {
-            slot: spec.slot.clone(),
-            why,
-        };
-        let image = image::image(spec, &self.config).map_err(unrunnable)?;
-        let mut container =
-            container::container(spec, &image.name, &self.config).map_err(unrunnable)?;
-        let _making = Making::begin(&self.making, spec);
-        if let Some(instance) = self.present(spec).await? {
-            return Ok(instance);
+        // Before the question, so that whoever closes either waits for this start or prevents it.
+        let _underway = self.starts.token();
+        if self.closing.is_cancelled() {
+            return Err(closed());
         }
-        let user = self
-            .provide(&image)
-            .await
-            .map_err(|failure| match failure {
-                Failure::Refused(why) => unrunnable(why),
-                Failure::Other(error) => error,
-            })?;
-        container.body.user = container::user(user.as_deref());
-        self.make(container, spec).await
+        self.begin(spec).await
     }
 
     async fn list(&self) -> Result<Vec<Instance>, Error> {
@@ -277,30 +349,34 @@ impl Runtime for Docker {
             Err(error) if status(&error).is_some() => {}
             Err(error) => return Err(unavailable(&error)),
         }
-        self.discard(id).await
+        self.discard(id).await?;
+        self.leave_network().await;
+        Ok(())
     }
 
-    async fn logs(&self, id: &str, lines: usize) -> Result<Vec<String>, Error> {
-        let options = LogsOptions {
-            stdout: true,
-            stderr: true,
-            tail: lines.to_string(),
-            ..LogsOptions::default()
-        };
-        let mut written = Vec::new();
-        let mut output = std::pin::pin!(self.engine.logs(id, Some(options)));
-        while let Some(part) = output.next().await {
-            match part {
-                Ok(part) => written.extend_from_slice(&part.into_bytes()),
-                Err(error) if status(&error) == Some(404) => {
-                    return Err(Error::NotFound(id.to_owned()));
-                }
-                Err(error) => return Err(unavailable(&error)),
-            }
-        }
-        let text = String::from_utf8_lossy(&written);
-        let all: Vec<String> = text.lines().map(str::to_owned).collect();
-        Ok(all[all.len().saturating_sub(lines)..].to_vec())
+    fn logs(&self, id: &str, what: Logs) -> BoxStream<'static, Result<LogLine, Error>> {
+        self.read_log(id, what)
+    }
+
+    async fn stats(&self, id: &str) -> Result<Stats, Error> {
+        self.measure(id).await
+    }
+
+    fn changes(&self) -> BoxStream<'static, ()> {
+        changes::stream(self.engine.clone(), &self.config.owner)
+    }
+
+    async fn close(&self) {
+        self.closing.cancel();
+        self.starts.close();
+        self.starts.wait().await;
+    }
+}
+
+fn closed() -> Error {
+    Error::Unavailable {
+        runtime: KIND,
+        why: "the agent ends, and starts nothing more".to_owned(),
     }
 }
 
@@ -326,49 +402,5 @@ impl Drop for Making<'_> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&self.this);
-    }
-}
-
-/// The status that the engine answered with, if it answered.
-fn status(error: &bollard::errors::Error) -> Option<u16> {
-    match error {
-        bollard::errors::Error::DockerResponseServerError { status_code, .. } => Some(*status_code),
-        _ => None,
-    }
-}
-
-/// What the engine said, on one line.
-fn words(error: &bollard::errors::Error) -> String {
-    let text = match error {
-        bollard::errors::Error::DockerResponseServerError { message, .. } => message.clone(),
-        bollard::errors::Error::DockerStreamError { error } => error.clone(),
-        other => other.to_string(),
-    };
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn unavailable(error: &bollard::errors::Error) -> Error {
-    Error::Unavailable {
-        runtime: KIND,
-        why: words(error),
-    }
-}
-
-/// What the engine would not make. What it answered is about this container; no answer is about the engine.
-fn refused(spec: &Spec, error: &bollard::errors::Error) -> Error {
-    if status(error).is_none() {
-        return unavailable(error);
-    }
-    let words = words(error);
-    let advice = if words.contains("already allocated") || words.contains("already in use") {
-        "; end what has the port, take another in `ports`, or leave its `host` out for any free one"
-    } else if words.contains("network") && words.contains("not found") {
-        "; create it on this node with `docker network create`"
-    } else {
-        ""
-    };
-    Error::Unrunnable {
-        slot: spec.slot.clone(),
-        why: format!("the engine refuses its container: {words}{advice}"),
     }
 }

@@ -7,7 +7,14 @@ use secrecy::{ExposeSecret, SecretString};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A resolved environment.
-pub(crate) type Environment = BTreeMap<String, SecretString>;
+#[derive(Debug, Default)]
+pub(crate) struct Environment {
+    pub(crate) values: Values,
+    /// Which of them hold something that came from this node's secrets.
+    pub(crate) concealed: BTreeSet<String>,
+}
+
+type Values = BTreeMap<String, SecretString>;
 
 /// Why no environment can be made.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +45,7 @@ pub(crate) async fn resolve(
         .flat_map(Text::variables)
         .filter(|name| !contract.contains_key(*name))
         .collect();
-    let mut known = Environment::new();
+    let mut known = Values::new();
     for name in named {
         if let Some(value) = secrets.resolve(&trigger.secret_name(name)).await? {
             known.insert(name.to_owned(), value);
@@ -112,7 +119,7 @@ fn assemble(
     trigger: &Trigger,
     contract: &BTreeMap<String, String>,
     texts: &BTreeMap<String, Text>,
-    known: &Environment,
+    known: &Values,
 ) -> Result<Environment, Error> {
     let lookup = |name: &str| {
         let plain = contract.get(name).cloned();
@@ -124,13 +131,17 @@ fn assemble(
             })
             .or_else(|| Some(String::new()))
     };
-    let mut environment = Environment::new();
+    let mut environment = Environment::default();
     for (name, text) in texts {
         let value = text.resolve(lookup).unwrap_or_default();
-        environment.insert(name.clone(), value.into());
+        environment.values.insert(name.clone(), value.into());
+        if text.variables().any(|named| known.contains_key(named)) {
+            environment.concealed.insert(name.clone());
+        }
     }
     let empty = |name: &String| {
         environment
+            .values
             .get(name)
             .is_none_or(|value| value.expose_secret().is_empty())
     };
@@ -146,11 +157,12 @@ fn assemble(
     if !missing.is_empty() {
         return Err(Error::Missing(missing));
     }
-    environment.extend(
-        contract
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone().into())),
-    );
+    for (name, value) in contract {
+        environment
+            .values
+            .insert(name.clone(), value.clone().into());
+        environment.concealed.remove(name);
+    }
     Ok(environment)
 }
 

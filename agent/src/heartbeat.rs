@@ -9,12 +9,16 @@ use tracing::warn;
 
 /// Says so until `shutdown`, then takes the node's entry back.
 pub(crate) async fn run(agent: Arc<Agent>, shutdown: CancellationToken) {
+    // Two may be missed before others count the node as dead, which they do when its leases have run out.
+    let every = HEARTBEAT.min(agent.config.lease_ttl / 3);
     let mut heard = true;
     shutdown
         .run_until_cancelled(async {
             loop {
                 heard = beat(&agent, heard).await;
-                tokio::time::sleep(HEARTBEAT).await;
+                tokio::time::timeout(every, agent.news.notified())
+                    .await
+                    .ok();
             }
         })
         .await;
@@ -31,13 +35,7 @@ pub(crate) async fn run(agent: Arc<Agent>, shutdown: CancellationToken) {
 
 /// Renews the entry. Answers whether it could; `heard` is whether it could last time, so that an outage is logged once.
 async fn beat(agent: &Agent, heard: bool) -> bool {
-    let node = Node {
-        name: agent.config.node.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        runtime: agent.runtime.kind().to_owned(),
-        labels: agent.config.labels.clone(),
-        seen_at: agent.ports.clock.now(),
-    };
+    let node: Node = agent.node();
     let value = serde_json::to_vec(&node).expect("a node has only string keys");
     match agent
         .ports

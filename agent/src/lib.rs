@@ -11,17 +11,23 @@ mod heartbeat;
 mod plan;
 mod postmortem;
 mod pump;
+mod recent;
 mod reconcile;
 mod slot;
+mod start;
+mod trial;
+mod view;
 
 use belfry_mesh::NodeName;
+use belfry_mesh::node::{Availability, Capacity, Load, Node};
 use belfry_mesh::port::Ports;
 use belfry_mesh::port::runtime::Runtime;
 use belfry_mesh::port::secrets::Secrets;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -32,6 +38,8 @@ pub struct Config {
     pub node: NodeName,
     /// What placement may ask for.
     pub labels: BTreeMap<String, String>,
+    /// What the node has for slots. Default: no bound.
+    pub capacity: Capacity,
     /// Where workflows live: `ORCHESTRATOR_URL` of the trigger contract.
     pub orchestrator: String,
     /// Where the orchestrator's web socket is: `ORCHESTRATOR_WS` of the trigger contract.
@@ -55,6 +63,7 @@ impl Config {
         Self {
             node,
             labels: BTreeMap::new(),
+            capacity: Capacity::default(),
             orchestrator,
             orchestrator_ws: None,
             lease_ttl: Duration::from_secs(10),
@@ -73,6 +82,10 @@ pub struct Agent {
     runtime: Arc<dyn Runtime>,
     secrets: Arc<dyn Secrets>,
     http: reqwest::Client,
+    /// What is wanted of the node, and what its slots take.
+    standing: Mutex<(Availability, Load)>,
+    /// Told when others should hear of the node before its next heartbeat.
+    news: Notify,
 }
 
 impl Agent {
@@ -91,6 +104,32 @@ impl Agent {
             runtime,
             secrets,
             http,
+            standing: Mutex::default(),
+            news: Notify::new(),
+        }
+    }
+
+    /// What the node says of itself now.
+    fn node(&self) -> Node {
+        let (availability, used) = *self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        Node {
+            name: self.config.node.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            runtime: self.runtime.kind().to_owned(),
+            labels: self.config.labels.clone(),
+            availability,
+            capacity: self.config.capacity,
+            used,
+            seen_at: self.ports.clock.now(),
+        }
+    }
+
+    /// Takes note of what is wanted of the node and what its slots take.
+    fn tell(&self, availability: Availability, load: Load) {
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *standing, (availability, load));
+        if before.0 != availability {
+            self.news.notify_one();
         }
     }
 

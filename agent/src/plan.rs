@@ -1,15 +1,17 @@
 //! What to do about one slot: a pure function of what should be and what is.
 
 use belfry_mesh::port::runtime::{Health, Instance};
-use belfry_mesh::trigger::SlotState;
+use belfry_mesh::trigger::{Desired, SlotState};
 
 /// What should be in a slot that this node holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Want {
-    /// The trigger's revision.
+    /// The revision that its container is to be made from.
     pub(crate) revision: u64,
     /// Whether it should run.
-    pub(crate) running: bool,
+    pub(crate) desired: Desired,
+    /// Whether it may replace a container that serves: the slots of a trigger do one after the other.
+    pub(crate) its_turn: bool,
 }
 
 /// What to do about a slot, and how it is.
@@ -23,6 +25,8 @@ pub(crate) struct Plan {
     pub(crate) remove: Vec<String>,
     /// The instance of the wanted revision that failed, if one did: it goes, and the next start waits.
     pub(crate) failed: Option<Instance>,
+    /// Whether it serves an earlier revision until it is its turn.
+    pub(crate) waits: bool,
     /// How the slot is.
     pub(crate) state: SlotState,
     /// Why, when there is something to say.
@@ -33,7 +37,7 @@ pub(crate) struct Plan {
 /// wanted nor serving goes.
 #[must_use]
 pub(crate) fn plan(want: Want, observed: &[Instance]) -> Plan {
-    if !want.running {
+    if want.desired == Desired::Stopped {
         let remove = observed
             .iter()
             .map(|instance| instance.id.clone())
@@ -43,6 +47,7 @@ pub(crate) fn plan(want: Want, observed: &[Instance]) -> Plan {
             serve: None,
             remove,
             failed: None,
+            waits: false,
             state: SlotState::Stopped,
             detail: None,
         };
@@ -61,7 +66,8 @@ pub(crate) fn plan(want: Want, observed: &[Instance]) -> Plan {
             serve: Some((*healthy).clone()),
             remove,
             failed: None,
-            state: SlotState::Running,
+            waits: false,
+            state: up(want),
             detail: None,
         };
     }
@@ -70,6 +76,18 @@ pub(crate) fn plan(want: Want, observed: &[Instance]) -> Plan {
         .filter(|instance| instance.health == Health::Healthy)
         .max_by_key(|instance| instance.revision)
         .map(|instance| (*instance).clone());
+    if let (Some(serving), true, false) = (&fallback, wanted.is_empty(), want.its_turn) {
+        let rest = others.iter().filter(|other| other.id != serving.id);
+        return Plan {
+            start: false,
+            remove: rest.map(|other| other.id.clone()).collect(),
+            serve: fallback,
+            failed: None,
+            waits: true,
+            state: up(want),
+            detail: None,
+        };
+    }
     let failed: Vec<&Instance> = wanted
         .iter()
         .copied()
@@ -83,6 +101,7 @@ pub(crate) fn plan(want: Want, observed: &[Instance]) -> Plan {
     );
     Plan {
         start: !starting,
+        waits: false,
         remove: gone.map(|instance| instance.id.clone()).collect(),
         state: if failed.is_empty() || starting {
             SlotState::Starting
@@ -92,6 +111,14 @@ pub(crate) fn plan(want: Want, observed: &[Instance]) -> Plan {
         detail: failed.first().map(|instance| describe(instance)),
         failed: failed.first().map(|instance| (*instance).clone()),
         serve: fallback,
+    }
+}
+
+/// How a slot is whose container is up and well.
+fn up(want: Want) -> SlotState {
+    match want.desired {
+        Desired::Paused => SlotState::Paused,
+        Desired::Running | Desired::Stopped => SlotState::Running,
     }
 }
 
@@ -134,7 +161,8 @@ mod tests {
 
     const WANT: Want = Want {
         revision: 2,
-        running: true,
+        desired: Desired::Running,
+        its_turn: true,
     };
 
     #[test]
@@ -182,10 +210,57 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_waits_for_its_turn_only_while_it_serves() {
+        let want = Want {
+            its_turn: false,
+            ..WANT
+        };
+        let waiting = plan(want, &[instance("old", 1, Health::Healthy)]);
+        assert!(waiting.waits && !waiting.start);
+        assert_eq!(
+            (served(&waiting), waiting.state),
+            (Some("old"), SlotState::Running)
+        );
+        for nothing_served in [vec![], vec![instance("old", 1, Health::Exited(None))]] {
+            let plan = plan(want, &nothing_served);
+            assert!(plan.start && !plan.waits);
+        }
+        // One that was begun is brought to its end.
+        let begun = [
+            instance("old", 1, Health::Healthy),
+            instance("new", 2, Health::Healthy),
+        ];
+        assert_eq!(served(&plan(want, &begun)), Some("new"));
+    }
+
+    #[test]
+    fn an_earlier_revision_can_be_the_wanted_one_again() {
+        let observed = [
+            instance("old", 2, Health::Healthy),
+            instance("new", 3, Health::Starting),
+        ];
+        let plan = plan(WANT, &observed);
+        assert_eq!(
+            (served(&plan), plan.start, plan.remove.as_slice()),
+            (Some("old"), false, &["new".to_owned()][..])
+        );
+    }
+
+    #[test]
+    fn a_paused_slot_keeps_its_container() {
+        let want = Want {
+            desired: Desired::Paused,
+            ..WANT
+        };
+        let plan = plan(want, &[instance("a", 2, Health::Healthy)]);
+        assert_eq!((served(&plan), plan.state), (Some("a"), SlotState::Paused));
+    }
+
+    #[test]
     fn a_stopped_slot_is_emptied() {
         let plan = plan(
             Want {
-                running: false,
+                desired: Desired::Stopped,
                 ..WANT
             },
             &[instance("a", 2, Health::Healthy)],

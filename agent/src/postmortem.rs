@@ -2,7 +2,8 @@
 
 use crate::{Agent, environment, plan};
 use belfry_mesh::Trigger;
-use belfry_mesh::port::runtime::Instance;
+use belfry_mesh::port::runtime::{Instance, Logs};
+use futures::TryStreamExt;
 
 /// How many lines of its log are told.
 const LINES: usize = 3;
@@ -13,9 +14,14 @@ const MAX_WORDS: usize = 400;
 /// Why an instance failed, in words that may leave the node.
 pub(crate) async fn tell(agent: &Agent, trigger: &Trigger, failed: &Instance) -> String {
     let how = plan::describe(failed);
-    let lines = agent.runtime.logs(&failed.id, LINES).await;
+    let lines = agent.runtime.logs(&failed.id, Logs::last(LINES));
+    let lines: Vec<String> = lines
+        .map_ok(|line| line.text)
+        .try_collect()
+        .await
+        .unwrap_or_default();
     // Concealed before it is cut: half a secret would not be recognised. Without knowing the secrets, nothing is told.
-    let text = lines.unwrap_or_default().join("\n");
+    let text = lines.join("\n");
     let told = environment::conceal(&text, trigger, agent.secrets.as_ref()).await;
     match bounded(&told.unwrap_or_default()) {
         words if words.is_empty() => how,

@@ -2,6 +2,7 @@
 
 use crate::attempt::{self, Reply};
 use crate::breaker::{Allowance, Breaker, Settings, Turn};
+use crate::recent::Recent;
 use belfry_mesh::name::TriggerName;
 use belfry_mesh::outcome::{Holder, Status};
 use belfry_mesh::port::log::{Claim, Consumer, Delivery, Subscription};
@@ -19,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
-/// How often a claim is renewed: often enough that two renewals may fail within the claim time of 30 s.
-const EXTEND_EVERY: Duration = Duration::from_secs(10);
+/// How often a claim is renewed: often enough that two renewals may fail within the claim time of 10 s.
+const EXTEND_EVERY: Duration = Duration::from_secs(3);
 
 /// How long a bus that is away is left alone before it is asked again, at first and at most.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -46,6 +47,8 @@ pub(crate) struct Job {
     /// How many events are posted at once.
     pub(crate) max_in_flight: usize,
     pub(crate) holder: Holder,
+    /// Takes note of how the attempts go.
+    pub(crate) recent: Arc<Mutex<Recent>>,
     /// Cancelled when the slot's lease is lost: another holder tries its events.
     pub(crate) lost: CancellationToken,
 }
@@ -268,6 +271,7 @@ impl Pump {
             retry_at,
             at,
             latency_ms,
+            ref reason,
             ..
         } = outcome;
         let failed = matches!(status, Status::Dead | Status::Retrying);
@@ -288,9 +292,10 @@ impl Pump {
                 .await
         };
         keep_alive(claim.as_ref(), record).await?;
+        self.remember(failed, reason.as_deref());
         info!(
             trigger = %self.job.trigger, event_id = %event.id, attempt, status = status.as_str(),
-            duration_ms = latency_ms, reason = outcome.reason.as_deref(), "attempt ended"
+            duration_ms = latency_ms, reason = reason.as_deref(), "attempt ended"
         );
         match (status, retry_at) {
             (Status::Dead, _) => claim.give_up().await,
@@ -319,6 +324,16 @@ impl Pump {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(RECONNECT.1);
         }
+    }
+
+    fn remember(&self, failed: bool, reason: Option<&str>) {
+        let failure = failed.then(|| reason.unwrap_or("no reason was given"));
+        let mut recent = self
+            .job
+            .recent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        recent.note(failure);
     }
 
     fn note(&self, began: Instant, failed: bool) {

@@ -1,24 +1,28 @@
-//! The loop that makes what is into what should be: level-triggered, woken by watches, by its own steps and by a slow resync.
+//! The loop that makes what is into what should be: level-triggered, woken by watches, by the runtime, by its own steps and by a
+//! slow resync.
 
-use crate::environment;
-use crate::plan::{self, Want};
+use crate::campaign::{self, Campaign};
+use crate::plan::{self, Plan, Want};
 use crate::slot::HeldSlot;
-use crate::{Agent, campaign, postmortem};
+use crate::start::start;
+use crate::view::{Standing, Touched, View};
+use crate::{Agent, postmortem};
+use belfry_mesh::Trigger;
 use belfry_mesh::control;
-use belfry_mesh::node::Node;
-use belfry_mesh::placement::{Slot, rank};
+use belfry_mesh::node::Load;
+use belfry_mesh::placement::{self, Slot};
 use belfry_mesh::port::lease::Held;
-use belfry_mesh::port::runtime::{Instance, Spec};
+use belfry_mesh::port::runtime::Instance;
 use belfry_mesh::port::state::{Bucket, Change};
 use belfry_mesh::trigger::Desired;
-use belfry_mesh::{NodeName, Trigger, TriggerName};
 use futures::StreamExt;
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, select_all};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -26,8 +30,14 @@ use tracing::{info, warn};
 /// How often a slot that is not settled is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
+/// How often an update on probation is looked at.
+const PROBE: Duration = Duration::from_secs(1);
+
 /// How long a state that is away is left alone before it is watched again.
 const RECONNECT: Duration = Duration::from_secs(1);
+
+/// How long news is let come in before all slots are looked at: many changes at once are one look.
+const GATHER: Duration = Duration::from_millis(10);
 
 /// What the loop is told by what it started.
 pub(crate) enum Note {
@@ -35,41 +45,46 @@ pub(crate) enum Note {
     Taken(Slot, Held),
     /// A slot's lease was lost.
     Lost(Slot, u64),
+    /// A slot was left: nothing of it goes on here.
+    Left(Slot),
     /// An instance was started, or could not be.
     Started(Slot, u64, Result<(), String>),
     /// An instance is gone.
     Removed(String),
+    /// The probation of a slot's update could not be ended, and is to be tried again.
+    Undecided(Slot),
 }
 
 struct Reconciler {
     agent: Arc<Agent>,
     tasks: TaskTracker,
     notes: UnboundedSender<Note>,
-    triggers: BTreeMap<TriggerName, (Arc<Trigger>, u64)>,
-    nodes: BTreeMap<NodeName, Node>,
-    /// What was there at the start has been seen: before that, an instance without a trigger is no orphan.
-    seen_all: bool,
-    campaigns: BTreeMap<Slot, CancellationToken>,
+    view: View,
+    campaigns: BTreeMap<Slot, Campaign>,
     held: BTreeMap<Slot, HeldSlot>,
+    leaving: BTreeSet<Slot>,
     removing: BTreeSet<String>,
     /// The state took the latest report.
     heard: bool,
+    /// When the instances are to be looked at, at the latest.
+    look_at: Instant,
 }
 
 /// Reconciles until `shutdown`, then leaves its slots.
 pub(crate) async fn run(agent: Arc<Agent>, tasks: &TaskTracker, shutdown: CancellationToken) {
     let (sender, notes) = unbounded_channel();
+    let view = View::new(agent.config.node.clone(), agent.config.lease_ttl);
     let mut reconciler = Reconciler {
         agent,
         tasks: tasks.clone(),
         notes: sender,
-        triggers: BTreeMap::new(),
-        nodes: BTreeMap::new(),
-        seen_all: false,
+        view,
         campaigns: BTreeMap::new(),
         held: BTreeMap::new(),
+        leaving: BTreeSet::new(),
         removing: BTreeSet::new(),
         heard: true,
+        look_at: Instant::now(),
     };
     shutdown.run_until_cancelled(reconciler.follow(notes)).await;
     reconciler.leave_all().await;
@@ -77,23 +92,37 @@ pub(crate) async fn run(agent: Arc<Agent>, tasks: &TaskTracker, shutdown: Cancel
 
 impl Reconciler {
     async fn follow(&mut self, mut notes: UnboundedReceiver<Note>) {
-        let mut triggers = self.watch(Bucket::Triggers).await;
-        let mut nodes = self.watch(Bucket::Nodes).await;
+        let mut changes = self.watch().await;
+        let mut instances = self.agent.runtime.changes();
         loop {
-            let wake = self.settle().await;
+            self.campaign();
+            let now = Instant::now();
+            if self.look_at <= now {
+                self.look_at = now + self.settle().await;
+            }
+            let death = self.view.next_death(now).unwrap_or(self.look_at);
             tokio::select! {
-                Some(change) = triggers.next() => self.see_trigger(change),
-                Some(change) = nodes.next() => self.see_node(&change),
+                Some((bucket, change)) = changes.next() => self.see(bucket, change),
                 Some(note) = notes.recv() => self.take_note(note),
-                () = tokio::time::sleep(wake) => {}
+                Some(()) = instances.next() => self.look_soon(),
+                () = tokio::time::sleep_until(self.look_at.min(death)) => {}
             }
         }
     }
 
-    async fn watch(&self, bucket: Bucket) -> BoxStream<'static, Change> {
+    /// Everything that the agent watches, as one.
+    async fn watch(&self) -> BoxStream<'static, (Bucket, Change)> {
+        let mut watches = Vec::new();
+        for bucket in Bucket::ALL {
+            watches.push(self.watch_bucket(bucket).await);
+        }
+        select_all(watches).boxed()
+    }
+
+    async fn watch_bucket(&self, bucket: Bucket) -> BoxStream<'static, (Bucket, Change)> {
         loop {
             match self.agent.ports.state.watch(bucket).await {
-                Ok(changes) => return changes,
+                Ok(changes) => return changes.map(move |change| (bucket, change)).boxed(),
                 Err(error) => {
                     warn!(bucket = bucket.name(), %error, "the state cannot be watched; trying again")
                 }
@@ -102,63 +131,65 @@ impl Reconciler {
         }
     }
 
-    fn see_trigger(&mut self, change: Change) {
-        match change {
-            Change::Put(entry) => match control::decode(&entry) {
-                Ok(trigger) if trigger.leaving => {
-                    self.triggers.remove(&trigger.name);
-                }
-                Ok(trigger) => {
-                    self.triggers
-                        .insert(trigger.name.clone(), (Arc::new(trigger), entry.revision));
-                }
-                // What runs goes on running: a record that cannot be read says nothing.
-                Err(error) => warn!(%error, "a trigger is left as it is"),
-            },
-            Change::Deleted { key, .. } => {
-                self.triggers.remove(key.as_str());
-            }
-            Change::Current => self.seen_all = true,
+    fn see(&mut self, bucket: Bucket, change: Change) {
+        let touched = self.view.see(bucket, change, Instant::now());
+        let concerned = match &touched {
+            Touched::All => true,
+            Touched::Trigger(name) => self.held.keys().any(|slot| slot.trigger == *name),
+            Touched::Nothing => false,
+        };
+        if concerned {
+            self.look_soon();
         }
     }
 
-    fn see_node(&mut self, change: &Change) {
-        match change {
-            Change::Put(entry) => {
-                if let Ok(node) = serde_json::from_slice::<Node>(&entry.value) {
-                    self.nodes.insert(node.name.clone(), node);
-                }
-            }
-            Change::Deleted { key, .. } => {
-                self.nodes.remove(key.as_str());
-            }
-            Change::Current => {}
-        }
+    fn look_soon(&mut self) {
+        self.look_at = self.look_at.min(Instant::now() + GATHER);
     }
 
     fn take_note(&mut self, note: Note) {
         match note {
             Note::Taken(slot, lease) => self.take(slot, lease),
             Note::Lost(slot, token) => self.lose(&slot, token),
+            Note::Left(slot) => {
+                self.leaving.remove(&slot);
+            }
             Note::Started(slot, revision, result) => {
-                let Some(held) = self.held.get_mut(&slot) else {
-                    return;
-                };
-                held.starting = None;
-                if let Err(reason) = result {
-                    warn!(%slot, revision, reason, "a trigger could not be started");
-                    held.failed(revision, reason);
+                if let Some(held) = self.held.get_mut(&slot) {
+                    held.starting = None;
+                    if let Err(reason) = result {
+                        warn!(%slot, revision, reason, "a trigger could not be started");
+                        held.failed(revision, reason);
+                    }
                 }
             }
             Note::Removed(id) => {
                 self.removing.remove(&id);
             }
+            Note::Undecided(slot) => {
+                if let Some(held) = self.held.get_mut(&slot) {
+                    held.undecided();
+                }
+            }
         }
+        self.look_soon();
     }
 
     fn take(&mut self, slot: Slot, lease: Held) {
+        if let Some(campaign) = self.campaigns.remove(&slot) {
+            campaign.stop.cancel();
+        }
+        // Several campaigns may have won when there was room for one.
+        self.tell_load();
+        let fits = |(trigger, _): (Arc<Trigger>, u64)| {
+            placement::fits(&trigger, &self.agent.node()).is_ok()
+        };
+        let again = self.held.contains_key(&slot);
+        if again || !self.view.trigger(&slot.trigger).is_some_and(fits) {
+            self.tasks.spawn(lease.hold.release());
+            return;
+        }
         info!(%slot, token = lease.token, node = %self.agent.config.node, "slot taken");
-        self.campaigns.remove(&slot);
         let (lost, token, notes) = (lease.hold.lost(), lease.token, self.notes.clone());
         let (key, stop) = (slot.clone(), CancellationToken::new());
         let stopped = stop.clone();
@@ -181,15 +212,74 @@ impl Reconciler {
             return;
         }
         warn!(%slot, token, node = %self.agent.config.node, "the slot's lease is lost; another node may take it");
-        if let Some(held) = self.held.remove(slot) {
+        // Its containers stay, in case this node gets it again; if another does, they are orphans.
+        self.leave(slot, Vec::new(), false);
+    }
+
+    /// Leaves a slot, on the side.
+    fn leave(&mut self, slot: &Slot, instances: Vec<String>, still_held: bool) {
+        let Some(held) = self.held.remove(slot) else {
+            return;
+        };
+        self.leaving.insert(slot.clone());
+        let (agent, notes, slot) = (self.agent.clone(), self.notes.clone(), slot.clone());
+        self.tasks.spawn(async move {
+            held.leave(agent, instances, still_held).await;
+            notes.send(Note::Left(slot)).ok();
+        });
+    }
+
+    /// Tries for slots that this node may take, and no more for those that it may not.
+    fn campaign(&mut self) {
+        self.tell_load();
+        let (mine, now) = (self.agent.node(), Instant::now());
+        let mut standings: BTreeMap<Slot, Standing> = BTreeMap::new();
+        for slot in self.view.slots() {
+            if self.held.contains_key(&slot) || self.leaving.contains(&slot) {
+                continue;
+            }
+            let standing = self.view.standing(&slot, &mine, now);
+            if standing != Standing::NotMine {
+                standings.insert(slot, standing);
+            }
+        }
+        self.campaigns.retain(|slot, campaign| {
+            let keep = standings.get(slot).is_some_and(|now| campaign.suits(*now));
+            if !keep {
+                campaign.stop.cancel();
+            }
+            keep
+        });
+        for (slot, standing) in standings {
+            if self.campaigns.contains_key(&slot) {
+                continue;
+            }
+            let stop = CancellationToken::new();
+            let campaign = Campaign {
+                standing,
+                stop: stop.clone(),
+            };
+            self.campaigns.insert(slot.clone(), campaign);
+            let (agent, notes) = (self.agent.clone(), self.notes.clone());
             self.tasks
-                .spawn(held.leave(self.agent.clone(), Vec::new(), false));
+                .spawn(campaign::run(agent, slot, standing, notes, stop));
         }
     }
 
-    /// Does what there is to do now. Answers after how long it wants to look again.
+    /// What this node says of itself from now on.
+    fn tell_load(&self) {
+        let mut load = Load::default();
+        for slot in self.held.keys() {
+            load.slots += 1;
+            if let Some((trigger, _)) = self.view.trigger(&slot.trigger) {
+                load.memory = load.memory.saturating_add(trigger.memory());
+            }
+        }
+        self.agent.tell(self.view.availability(), load);
+    }
+
+    /// Does what there is to do about the instances now. Answers after how long it wants to look again.
     async fn settle(&mut self) -> Duration {
-        self.campaign();
         let observed = match self.agent.runtime.list().await {
             Ok(observed) => observed,
             Err(error) => {
@@ -205,142 +295,90 @@ impl Reconciler {
                 .push(instance);
         }
         self.remove_orphans(&by_slot);
-        let mut slots: Vec<Slot> = self.held.keys().cloned().collect();
-        slots.retain(|slot| self.keep(slot, by_slot.get(slot)));
+        let mine = self.agent.node();
         let mut wake = self.agent.config.resync;
         self.heard = true;
-        for slot in slots {
+        for slot in self.held.keys().cloned().collect::<Vec<_>>() {
             let instances = by_slot.remove(&slot).unwrap_or_default();
+            if self.view.is_to_leave(&slot, &mine) {
+                info!(%slot, availability = mine.availability.as_str(), "the slot is left");
+                let ids = instances.into_iter().map(|instance| instance.id).collect();
+                self.leave(&slot, ids, true);
+                continue;
+            }
             wake = wake.min(self.settle_slot(&slot, &instances).await);
         }
         wake
     }
 
-    /// Tries for slots that should be held, and no more for those that should not.
-    fn campaign(&mut self) {
-        let wanted: BTreeSet<Slot> = self
-            .triggers
-            .keys()
-            .map(|name| Slot {
-                trigger: name.clone(),
-                index: 0,
-            })
-            .collect();
-        self.campaigns.retain(|slot, stop| {
-            let keep = wanted.contains(slot);
-            if !keep {
-                stop.cancel();
-            }
-            keep
-        });
-        let now = self.agent.ports.clock.now();
-        for slot in wanted {
-            if self.held.contains_key(&slot) || self.campaigns.contains_key(&slot) {
-                continue;
-            }
-            let live = self
-                .nodes
-                .values()
-                .filter(|node| node.is_live(now))
-                .map(|node| &node.name);
-            let rank = rank(&slot, live, &self.agent.config.node);
-            let stop = CancellationToken::new();
-            self.campaigns.insert(slot.clone(), stop.clone());
-            self.tasks.spawn(campaign::run(
-                self.agent.clone(),
-                slot,
-                rank,
-                self.notes.clone(),
-                stop,
-            ));
-        }
-    }
-
-    /// Removes instances whose trigger is no more.
+    /// Removes instances of slots that are not here any more.
     fn remove_orphans(&mut self, observed: &BTreeMap<Slot, Vec<Instance>>) {
-        if !self.seen_all {
-            return;
-        }
-        let orphan = |slot: &&Slot| {
-            !self.triggers.contains_key(&slot.trigger) && !self.held.contains_key(slot)
-        };
+        let here = |slot: &Slot| self.held.contains_key(slot) || self.leaving.contains(slot);
         let orphans: Vec<String> = observed
-            .keys()
-            .filter(orphan)
-            .flat_map(|slot| observed[slot].iter().map(|instance| instance.id.clone()))
+            .iter()
+            .filter(|(slot, _)| !here(slot) && self.view.is_orphan(slot))
+            .flat_map(|(_, instances)| instances.iter().map(|instance| instance.id.clone()))
             .collect();
         for id in orphans {
             self.remove(id, None);
         }
     }
 
-    /// Whether the slot is still to be held. One whose trigger is no more is left.
-    fn keep(&mut self, slot: &Slot, instances: Option<&Vec<Instance>>) -> bool {
-        if self.triggers.contains_key(&slot.trigger) {
-            return true;
-        }
-        if let Some(held) = self.held.remove(slot) {
-            info!(%slot, "the trigger is uninstalled; its slot is left");
-            let ids = instances
-                .into_iter()
-                .flatten()
-                .map(|instance| instance.id.clone())
-                .collect();
-            self.tasks.spawn(held.leave(self.agent.clone(), ids, true));
-        }
-        false
-    }
-
     async fn settle_slot(&mut self, slot: &Slot, instances: &[Instance]) -> Duration {
-        let (Some((trigger, revision)), Some(held)) = (
-            self.triggers.get(&slot.trigger).cloned(),
-            self.held.get_mut(slot),
-        ) else {
-            return self.agent.config.resync;
+        let resync = self.agent.config.resync;
+        let (Some((trigger, revision)), Some(held)) =
+            (self.view.trigger(&slot.trigger), self.held.get_mut(slot))
+        else {
+            return resync;
         };
         let present: Vec<Instance> = instances
             .iter()
             .filter(|instance| !self.removing.contains(&instance.id))
             .cloned()
             .collect();
-        let plan = plan::plan(
-            Want {
-                revision,
-                running: trigger.desired == Desired::Running,
-            },
-            &present,
+        let want = Want {
+            revision: trigger.container_revision(revision),
+            desired: trigger.desired,
+            its_turn: placement::is_its_turn(slot.index, revision, self.view.of(&slot.trigger)),
+        };
+        let plan = plan::plan(want, &present);
+        let pumps = trigger.manifest.source().takes_events() && want.desired == Desired::Running;
+        held.begin_trial(&trigger, revision, &plan);
+        let mut ended = held.serve(
+            &self.agent,
+            &trigger,
+            plan.serve.clone(),
+            pumps,
+            &self.tasks,
         );
-        let ended = held.serve(&self.agent, &trigger, plan.serve.clone(), &self.tasks);
         if let Some(failed) = &plan.failed {
             // It is told once: from here on it is being removed.
             let reason = postmortem::tell(&self.agent, &trigger, failed).await;
             warn!(%slot, revision, reason, "a trigger's container failed");
-            held.failed(revision, reason);
+            held.failed(want.revision, reason);
         }
-        if plan.start && held.may_start(revision) {
-            held.starting = Some(revision);
-            let start = start(
-                self.agent.clone(),
-                slot.clone(),
-                trigger,
-                revision,
-                self.notes.clone(),
-            );
+        if plan.start && held.may_start(want.revision) {
+            held.starting = Some(want.revision);
+            let (agent, notes) = (self.agent.clone(), self.notes.clone());
+            let start = start(agent, slot.clone(), trigger.clone(), want.revision, notes);
             self.tasks.spawn(start);
         }
         // A state that is away is not asked again for each of many slots.
         if self.heard {
-            self.heard = held.report(&self.agent, revision, &plan).await;
+            self.heard = held
+                .report(&self.agent, (revision, want.revision), &plan)
+                .await;
         }
         let wake = match (held.is_settled(), self.heard) {
-            (true, _) => self.agent.config.resync,
+            (true, _) if held.is_on_trial() => PROBE,
+            (true, _) => resync,
             (false, true) => LOOK_AGAIN,
             (false, false) => RECONNECT,
         };
         let due = held
             .wakes_at()
-            .map(|at| at.saturating_duration_since(tokio::time::Instant::now()));
-        let mut ended = ended;
+            .map(|at| at.saturating_duration_since(Instant::now()));
+        self.judge(slot, &trigger, revision, &plan);
         for id in plan.remove {
             let pump = ended
                 .take_if(|(pumped, _)| *pumped == id)
@@ -348,6 +386,41 @@ impl Reconciler {
             self.remove(id, pump);
         }
         due.map_or(wake, |due| wake.min(due))
+    }
+
+    /// Ends the probation of an update once there is a finding.
+    fn judge(&mut self, slot: &Slot, trigger: &Arc<Trigger>, revision: u64, plan: &Plan) {
+        let Some(held) = self.held.get_mut(slot) else {
+            return;
+        };
+        let Some(found) = held.judge(trigger, plan) else {
+            return;
+        };
+        // That it held is said once, by the last slot that went over.
+        let is_last = slot.index + 1 == trigger.replicas
+            && placement::is_its_turn(slot.index, revision, self.view.of(&slot.trigger));
+        if found == control::Probation::Held && !is_last {
+            held.undecided();
+            return;
+        }
+        info!(%slot, revision, ?found, "the probation of an update ends");
+        let (agent, notes, slot) = (self.agent.clone(), self.notes.clone(), slot.clone());
+        let trigger = trigger.clone();
+        self.tasks.spawn(async move {
+            let by = format!("agent on node {}", agent.config.node);
+            let ports = &agent.ports;
+            let ended = control::end_probation(
+                ports.state.as_ref(),
+                ports.clock.as_ref(),
+                (&trigger, revision),
+                &found,
+                &by,
+            );
+            if let Err(error) = ended.await {
+                warn!(%slot, %error, "what was found of an update could not be written; trying again");
+                notes.send(Note::Undecided(slot)).ok();
+            }
+        });
     }
 
     /// Removes an instance once its pump, if it has one, has ended.
@@ -369,9 +442,10 @@ impl Reconciler {
 
     /// Leaves all slots, side by side.
     async fn leave_all(mut self) {
-        for stop in self.campaigns.values() {
-            stop.cancel();
+        for campaign in self.campaigns.values() {
+            campaign.stop.cancel();
         }
+        self.agent.runtime.close().await;
         let observed = self.agent.runtime.list().await.unwrap_or_default();
         let leaving = std::mem::take(&mut self.held)
             .into_iter()
@@ -384,49 +458,4 @@ impl Reconciler {
             });
         futures::future::join_all(leaving).await;
     }
-}
-
-/// Resolves what the trigger needs on this node, and starts it.
-async fn start(
-    agent: Arc<Agent>,
-    slot: Slot,
-    trigger: Arc<Trigger>,
-    revision: u64,
-    notes: UnboundedSender<Note>,
-) {
-    let result = async {
-        let contract = contract(&agent, &trigger);
-        let environment = environment::resolve(&trigger, &contract, agent.secrets.as_ref()).await;
-        let spec = Spec {
-            slot: slot.clone(),
-            revision,
-            manifest: trigger.manifest.clone(),
-            target: trigger.target.clone(),
-            environment: environment.map_err(|error| error.to_string())?,
-        };
-        agent
-            .runtime
-            .start(&spec)
-            .await
-            .map(drop)
-            .map_err(|error| error.to_string())
-    };
-    let result = result.await;
-    notes.send(Note::Started(slot, revision, result)).ok();
-}
-
-/// The variables of the trigger contract. Where the orchestrator is the installer may say otherwise; what is run it may not.
-fn contract(agent: &Agent, trigger: &Trigger) -> BTreeMap<String, String> {
-    let mut contract = BTreeMap::from([("TRIGGER_NAME".to_owned(), trigger.name.to_string())]);
-    let (variable, id) = trigger.target.environment();
-    contract.insert(variable.to_owned(), id.to_owned());
-    for (name, value) in [
-        ("ORCHESTRATOR_URL", Some(&agent.config.orchestrator)),
-        ("ORCHESTRATOR_WS", agent.config.orchestrator_ws.as_ref()),
-    ] {
-        if let Some(value) = value.filter(|_| !trigger.user_config.contains_key(name)) {
-            contract.insert(name.to_owned(), value.clone());
-        }
-    }
-    contract
 }

@@ -3,16 +3,18 @@
 use crate::Agent;
 use crate::plan::Plan;
 use crate::pump::{self, Job, Tools};
+use crate::recent::Recent;
+use crate::trial::{Seen, Trial};
 use belfry_mesh::Trigger;
-use belfry_mesh::control;
+use belfry_mesh::control::{self, Probation};
 use belfry_mesh::outcome::Holder;
 use belfry_mesh::placement::Slot;
 use belfry_mesh::port::lease::Held;
 use belfry_mesh::port::runtime::Instance;
 use belfry_mesh::port::state::Bucket;
 use belfry_mesh::retry::{self, Policy};
-use belfry_mesh::trigger::{SlotState, SlotStatus};
-use std::sync::Arc;
+use belfry_mesh::trigger::{Desired, SlotState, SlotStatus};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -35,8 +37,11 @@ pub(crate) struct HeldSlot {
     /// The revision that is being started.
     pub(crate) starting: Option<u64>,
     failure: Option<Failure>,
-    pumping: Option<Pumping>,
+    serving: Option<Serving>,
     reported: Option<SlotStatus>,
+    trial: Option<Trial>,
+    /// The probation has a finding, which is being written.
+    judged: bool,
 }
 
 /// A start that failed.
@@ -47,11 +52,29 @@ struct Failure {
     reason: String,
 }
 
-/// The pump of a slot, and what it pumps into.
-struct Pumping {
+/// The instance that a slot serves with, and the pump into it, if there is one.
+struct Serving {
     instance: Instance,
+    pump: Option<Pump>,
+}
+
+/// A pump that runs.
+struct Pump {
     stop: CancellationToken,
     ended: JoinHandle<()>,
+    recent: Arc<Mutex<Recent>>,
+}
+
+impl Serving {
+    fn recent(&self) -> Recent {
+        let recent = self.pump.as_ref().map(|pump| &pump.recent);
+        recent.map_or_else(Recent::default, |recent| {
+            recent
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone()
+        })
+    }
 }
 
 impl HeldSlot {
@@ -63,8 +86,10 @@ impl HeldSlot {
             stop,
             starting: None,
             failure: None,
-            pumping: None,
+            serving: None,
             reported: None,
+            trial: None,
+            judged: false,
         }
     }
 
@@ -99,46 +124,58 @@ impl HeldSlot {
             .filter(|at| *at > Instant::now())
     }
 
-    /// Makes the pump serve this instance, or none. Answers the pump that it ended, which may have attempts in flight.
+    /// Serves with this instance, or none, with a pump into it or without. Answers the pump that it ended, which may have
+    /// attempts in flight.
     pub(crate) fn serve(
         &mut self,
         agent: &Agent,
         trigger: &Trigger,
         instance: Option<Instance>,
+        pumps: bool,
         tasks: &TaskTracker,
     ) -> Option<(String, JoinHandle<()>)> {
-        let same = |pumping: &Pumping| {
+        let same = |serving: &Serving| {
             // A container that its runtime started again may be elsewhere.
             instance.as_ref().is_some_and(|new| {
-                new.id == pumping.instance.id && new.event_url == pumping.instance.event_url
-            })
+                new.id == serving.instance.id && new.event_url == serving.instance.event_url
+            }) && pumps == serving.pump.is_some()
         };
-        if self.pumping.as_ref().is_some_and(same) {
+        if self.serving.as_ref().is_some_and(same) {
             return None;
         }
-        let old = self.pumping.take().map(|pumping| {
-            pumping.stop.cancel();
-            (pumping.instance.id, pumping.ended)
+        let old = self.serving.take();
+        let ended = old.and_then(|serving| {
+            let pump = serving.pump?;
+            pump.stop.cancel();
+            Some((serving.instance.id, pump.ended))
         });
-        if let Some((instance, url)) =
-            instance.and_then(|new| new.event_url.clone().map(|url| (new, url)))
-        {
-            self.failure = None;
-            info!(slot = %self.slot, revision = instance.revision, container = %instance.container_name, "events are pumped");
-            self.pumping = Some(self.start(agent, trigger, instance, url, tasks));
+        if let Some(instance) = instance.filter(|new| !pumps || new.event_url.is_some()) {
+            self.forgive(instance.revision);
+            info!(slot = %self.slot, revision = instance.revision, container = %instance.container_name, pumps, "the slot serves");
+            let url = instance.event_url.clone().filter(|_| pumps);
+            let pump = url.map(|url| self.pump(agent, trigger, instance.revision, url, tasks));
+            self.serving = Some(Serving { instance, pump });
         }
-        old
+        ended
     }
 
-    fn start(
+    /// Forgets a failure of a revision that serves now; in its probation it counts.
+    fn forgive(&mut self, revision: u64) {
+        if self.trial.is_none() {
+            self.failure.take_if(|failure| failure.revision == revision);
+        }
+    }
+
+    fn pump(
         &self,
         agent: &Agent,
         trigger: &Trigger,
-        instance: Instance,
+        revision: u64,
         url: String,
         tasks: &TaskTracker,
-    ) -> Pumping {
+    ) -> Pump {
         let delivery = trigger.manifest.delivery();
+        let recent = Arc::new(Mutex::new(Recent::default()));
         let job = Job {
             trigger: self.slot.trigger.clone(),
             subscription: control::subscription(trigger),
@@ -147,11 +184,12 @@ impl HeldSlot {
             timeout: delivery.timeout,
             max_in_flight: delivery.max_in_flight as usize,
             lost: self.stop.clone(),
+            recent: recent.clone(),
             holder: Holder {
                 node: agent.config.node.clone(),
                 slot: self.slot.index,
                 token: self.lease.token,
-                revision: instance.revision,
+                revision,
             },
         };
         let seed = agent.config.seed ^ self.lease.token;
@@ -162,26 +200,89 @@ impl HeldSlot {
         };
         let stop = self.stop.child_token();
         let ended = tasks.spawn(pump::run(job, tools, stop.clone(), agent.config.grace));
-        Pumping {
-            instance,
+        Pump {
             stop,
             ended,
+            recent,
         }
     }
 
+    /// Begins the probation of an update when its turn has come, and forgets one that was about something else.
+    pub(crate) fn begin_trial(&mut self, trigger: &Trigger, revision: u64, plan: &Plan) {
+        let on_trial = trigger.fallback.is_some() && trigger.desired == Desired::Running;
+        if self
+            .trial
+            .as_ref()
+            .is_some_and(|trial| !on_trial || trial.revision != revision)
+        {
+            self.trial = None;
+            self.judged = false;
+        }
+        if !on_trial || plan.waits || self.trial.is_some() {
+            return;
+        }
+        let rules = trigger.manifest.update();
+        let recent = self.serving.as_ref().map(Serving::recent);
+        let sick =
+            recent.and_then(|recent| recent.sickness(rules.min_attempts, rules.max_failure_ratio));
+        self.trial = Some(Trial::new(revision, Instant::now(), sick.is_some()));
+    }
+
+    /// Whether an update is on probation here.
+    pub(crate) fn is_on_trial(&self) -> bool {
+        self.trial.is_some() && !self.judged
+    }
+
+    /// What is found of the update on probation, once.
+    pub(crate) fn judge(&mut self, trigger: &Trigger, plan: &Plan) -> Option<Probation> {
+        let trial = self.trial.as_mut().filter(|_| !self.judged)?;
+        let wanted = trigger.container_revision(trial.revision);
+        let serving = self.serving.as_ref();
+        let serving = serving.filter(|serving| serving.instance.revision == wanted);
+        let failure = self.failure.as_ref();
+        let failure = failure.filter(|failure| failure.revision == wanted);
+        let seen = Seen {
+            serves: serving.is_some() && plan.state.is_up(),
+            failures: failure.map_or((0, None), |failure| {
+                (failure.times, Some(failure.reason.as_str()))
+            }),
+            recent: &serving.map(Serving::recent).unwrap_or_default(),
+        };
+        let found = trial.judge(Instant::now(), &trigger.manifest.update(), seen);
+        self.judged = found.is_some();
+        found
+    }
+
+    /// The finding was not written: it is found again.
+    pub(crate) fn undecided(&mut self) {
+        self.judged = false;
+    }
+
     /// Reports how the slot is, if that changed. Answers whether there is nothing left to report.
-    pub(crate) async fn report(&mut self, agent: &Agent, revision: u64, plan: &Plan) -> bool {
+    /// `revision` is that of the trigger's record, and that which its containers are made from.
+    pub(crate) async fn report(
+        &mut self,
+        agent: &Agent,
+        (revision, wanted): (u64, u64),
+        plan: &Plan,
+    ) -> bool {
         let failure = self
             .failure
             .as_ref()
-            .filter(|failure| failure.revision == revision);
+            .filter(|failure| failure.revision == wanted);
         let (state, detail) = match failure {
             Some(failure) if plan.state == SlotState::Starting => {
                 (SlotState::Error, Some(failure.reason.clone()))
             }
             _ => (plan.state, plan.detail.clone()),
         };
-        let serving = self.pumping.as_ref().map(|pumping| &pumping.instance);
+        let serving = self.serving.as_ref().map(|serving| &serving.instance);
+        // One that waits for its turn is as it was before.
+        let before = self.reported.as_ref().map(|reported| reported.revision);
+        let revision = match serving {
+            Some(instance) if plan.waits => before.unwrap_or(instance.revision),
+            _ => revision,
+        };
         let mut status = SlotStatus {
             node: agent.config.node.clone(),
             token: self.lease.token,
@@ -230,9 +331,9 @@ impl HeldSlot {
     /// Leaves the slot: ends the pump, waits for what is in flight, removes the instances. With the lease still held, says that
     /// the slot is free and gives it back.
     pub(crate) async fn leave(self, agent: Arc<Agent>, instances: Vec<String>, still_held: bool) {
-        if let Some(pumping) = self.pumping {
-            pumping.stop.cancel();
-            pumping.ended.await.ok();
+        if let Some(pump) = self.serving.and_then(|serving| serving.pump) {
+            pump.stop.cancel();
+            pump.ended.await.ok();
         }
         for id in instances {
             if let Err(error) = agent.runtime.remove(&id, agent.config.grace).await {

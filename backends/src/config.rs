@@ -1,6 +1,7 @@
 //! What may be configured of the backends.
 
 use secrecy::SecretString;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,6 +25,11 @@ pub struct Config {
     pub replicas: u8,
     /// How long NATS recognises an event that is published again by its id. Default 2 minutes, the least; more costs memory.
     pub window: Duration,
+    /// Where answers of NATS are sent, as the first part of a subject. Default: `_INBOX_{user}` for a user with a password, so that
+    /// permissions can keep one user's answers from the others; else `_INBOX`.
+    pub nats_inbox: Option<String>,
+    /// What this process says of itself to whoever asks NATS for services, such as its `role` and its `node`.
+    pub metadata: BTreeMap<String, String>,
     /// How long an answer of NATS is waited for. Default 2 s.
     pub nats_deadline: Duration,
     /// How long an answer of Redis, or a connection to it, is waited for. Default 100 ms: every delivery passes it.
@@ -59,6 +65,8 @@ impl Default for Config {
             retention: Retention::default(),
             replicas: 1,
             window: Duration::from_secs(120),
+            nats_inbox: None,
+            metadata: BTreeMap::new(),
             nats_deadline: Duration::from_secs(2),
             redis_deadline: Duration::from_millis(100),
         }

@@ -23,6 +23,7 @@ mod link;
 mod message;
 mod outcomes;
 mod pull;
+mod service;
 mod state;
 
 use crate::Config;
@@ -40,14 +41,18 @@ pub(crate) async fn open(
     clock: Arc<dyn Clock>,
     tracker: &TaskTracker,
 ) -> Result<Ports, Error> {
-    let link = Arc::new(link::Link::connect(url, config.nats_deadline, tracker.clone()).await?);
+    let link = Arc::new(link::Link::connect(url, config, tracker.clone()).await?);
     layout::prepare(&link, config).await?;
     Ok(Ports {
         events: Arc::new(events::Events::new(link.clone())),
         outcomes: Arc::new(outcomes::Outcomes::new(link.clone())),
         state: Arc::new(state::Buckets::new(link.clone())),
         leases: Arc::new(leases::Bucket::new(link.clone())),
-        calls: Arc::new(calls::Core::new(link)),
+        calls: Arc::new(calls::Core::new(
+            link,
+            clock.clone(),
+            config.metadata.clone(),
+        )),
         dedup: embedded::dedup(),
         clock,
     })

@@ -99,6 +99,8 @@ pub enum Command {
     Send(Send),
     /// List the packages that can be installed.
     Packages(Client),
+    /// Ask a role how it is, and fail unless it is well: for health checks in images that have nothing else to ask with.
+    Health(Health),
     /// Print a configuration file with every setting of the roles, its meaning and its default.
     Config,
 }
@@ -205,6 +207,14 @@ pub struct AgentRole {
     /// The secrets'.
     #[command(flatten)]
     pub secrets: settings::Secrets,
+}
+
+/// `belfry health`.
+#[derive(Debug, Args)]
+pub struct Health {
+    /// Where to ask: /health of a role says whether it lives, /ready whether it can do its work.
+    #[arg(value_name = "URL", default_value = "http://127.0.0.1:8080/health")]
+    pub url: String,
 }
 
 /// How the client commands reach the console and answer.

@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::path::Path;
+use std::time::Duration;
 
 /// Does a client command and returns what is to be printed.
 ///
@@ -48,6 +49,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<String> {
             })
         }
         Command::DeadLetters(args) => dead_letters(args).await,
+        Command::Health(args) => health(args).await,
         Command::Packages(client) => {
             let answer = Console::new(&client)?.get(&["packages"], &[]).await?;
             show(&client, &answer, packages)
@@ -60,6 +62,30 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<String> {
         | Command::Send(_)
         | Command::Config => bail!("not a client command"),
     }
+}
+
+/// How long a role may take to say how it is.
+const HEALTH: Duration = Duration::from_secs(5);
+
+/// The answer of a role that is well.
+async fn health(args: cli::Health) -> anyhow::Result<String> {
+    let url = &args.url;
+    // A role is asked where it is, never through somebody else.
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(HEALTH)
+        .build()?;
+    let response = http
+        .get(url)
+        .send()
+        .await
+        .with_context(|| format!("nobody answers at {url}"))?;
+    let status = response.status();
+    let answer = response.text().await.unwrap_or_default();
+    if !status.is_success() {
+        bail!("{url} answered {status}: {answer}");
+    }
+    Ok(answer.trim_end().to_owned() + "\n")
 }
 
 /// The answer as it came, or in words.

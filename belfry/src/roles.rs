@@ -10,6 +10,7 @@ use belfry_backends::clock::System;
 use belfry_console::Console;
 use belfry_gateway::Gateway;
 use belfry_mesh::NodeName;
+use belfry_mesh::node::Capacity;
 use belfry_mesh::port::Ports;
 use belfry_mesh::port::packages::Packages;
 use belfry_mesh::port::runtime::Runtime;
@@ -18,6 +19,7 @@ use belfry_triggers::program::Tools;
 use belfry_triggers::runtime::InProcess;
 use rand::Rng;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -182,6 +184,11 @@ pub(crate) async fn build_agent(parts: AgentParts<'_>) -> anyhow::Result<Agent> 
     let mut config =
         belfry_agent::Config::new(node(parts.agent.node.clone())?, parts.orchestrator.clone());
     config.orchestrator_ws = parts.orchestrator_ws.clone();
+    config.labels = parts.agent.labels.iter().cloned().collect();
+    config.capacity = Capacity {
+        slots: parts.agent.max_slots,
+        memory: parts.agent.slot_memory_bytes.or_else(machine_memory),
+    };
     config.lease_ttl = parts.agent.lease_ttl;
     config.grace = parts.agent.grace;
     config.seed = rand::random();
@@ -197,6 +204,14 @@ pub(crate) async fn build_agent(parts: AgentParts<'_>) -> anyhow::Result<Agent> 
         Arc::new(parts.secrets),
         http,
     ))
+}
+
+/// The machine's memory in bytes, where the kernel says (proc_meminfo(5)).
+fn machine_memory() -> Option<u64> {
+    let told = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let total = told.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kibibytes: u64 = total.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kibibytes.checked_mul(1024)
 }
 
 async fn in_process(parts: &AgentParts<'_>) -> anyhow::Result<InProcess> {
@@ -229,12 +244,23 @@ async fn docker(parts: &AgentParts<'_>, node: &NodeName) -> anyhow::Result<Docke
             max_pids: settings.max_pids,
             publish: settings.publish_addr,
         },
+        variables: variables(&settings.allow_variables),
+        docker_config: settings
+            .docker_config
+            .clone()
+            .or_else(|| Some(std::env::home_dir()?.join(".docker"))),
         ..docker::Config::new(owner)
     };
     let http = reqwest::Client::builder().no_proxy().build()?;
     Docker::connect(config, http)
         .await
         .context("start a Docker Engine, say where it is with --docker-host, or do without with --runtime in-process")
+}
+
+/// The variables of these names that are set.
+fn variables(names: &[String]) -> BTreeMap<String, String> {
+    let set = |name: &String| Some((name.clone(), std::env::var(name).ok()?));
+    names.iter().filter_map(set).collect()
 }
 
 /// The mesh's name. What is embedded in a data directory is a mesh of its own, which must not touch the containers of another one.

@@ -114,6 +114,15 @@ pub struct Agent {
     /// This node's name, one a mesh; the host's name if none is given.
     #[arg(long, env = "BELFRY_NODE", value_name = "NAME")]
     pub node: Option<NodeName>,
+    /// What triggers may ask of a node (`constraints`), comma separated, such as zone=eu,disk=fast.
+    #[arg(long, env = "BELFRY_LABELS", value_name = "LABEL=VALUE", value_delimiter = ',', value_parser = label)]
+    pub labels: Vec<(String, String)>,
+    /// How many slots this node takes; without it, as many as there are.
+    #[arg(long, env = "BELFRY_MAX_SLOTS", value_name = "COUNT")]
+    pub max_slots: Option<u32>,
+    /// How much memory packages may set aside on this node by `min_memory`, in bytes; without it, all that the machine has.
+    #[arg(long, env = "BELFRY_SLOT_MEMORY_BYTES", value_name = "BYTES")]
+    pub slot_memory_bytes: Option<u64>,
     /// How long a slot stays idle at most when its node dies, such as 10s; at least 3s.
     #[arg(long, env = "BELFRY_LEASE_TTL", value_name = "DURATION", default_value = "10s", value_parser = lease_ttl)]
     pub lease_ttl: Duration,
@@ -136,7 +145,7 @@ pub enum Runtime {
 #[command(next_help_heading = "Containers")]
 pub struct Containers {
     /// What runs triggers: docker, or in-process, which runs what packages declare and none of their images. Containers reach an
-    /// orchestrator on this machine at the engine's bridge, such as 172.17.0.1, not at 127.0.0.1.
+    /// orchestrator on this machine as host.docker.internal, if it listens on more than 127.0.0.1.
     #[arg(long, env = "BELFRY_RUNTIME", default_value = "in-process")]
     pub runtime: Runtime,
     /// Where the Docker Engine is: unix://, tcp:// or http://.
@@ -153,22 +162,31 @@ pub struct Containers {
     /// The image of packages that name none.
     #[arg(long, env = "BELFRY_TRIGGER_IMAGE", default_value = concat!("belfry-trigger:", env!("CARGO_PKG_VERSION")))]
     pub trigger_image: String,
-    /// The network that containers are on, and on which this agent reaches them.
-    #[arg(long, env = "BELFRY_DOCKER_NETWORK", default_value = "bridge")]
-    pub docker_network: String,
+    /// The network that containers are on, and on which this agent reaches them. Default: one of the mesh's own, on which they
+    /// do not reach each other; this agent must then be on the node itself or have its network.
+    #[arg(long, env = "BELFRY_DOCKER_NETWORK")]
+    pub docker_network: Option<String>,
+    /// Directory of the config.json in which `docker login` keeps passwords of registries; its credential helpers are not asked.
+    /// Default: .docker in the home directory.
+    #[arg(long, env = "DOCKER_CONFIG", value_name = "DIR")]
+    pub docker_config: Option<PathBuf>,
     /// Networks that packages may join besides, comma separated; host is this node's own.
     #[arg(long, env = "BELFRY_ALLOW_NETWORKS", value_delimiter = ',')]
     pub allow_networks: Vec<String>,
     /// Capabilities that packages may have, comma separated, such as NET_ADMIN.
     #[arg(long, env = "BELFRY_ALLOW_CAPABILITIES", value_delimiter = ',')]
     pub allow_capabilities: Vec<String>,
-    /// Directories of this node out of which packages may mount, comma separated. Not such as a container can write a symbolic
-    /// link into.
+    /// Directories of this node out of which packages may mount, comma separated; symbolic links that lead out of them do not
+    /// count.
     #[arg(long, env = "BELFRY_ALLOW_MOUNTS", value_delimiter = ',')]
     pub allow_mounts: Vec<PathBuf>,
     /// Directories of this node, and URLs that end with a slash, below which packages may have their images built, comma separated.
     #[arg(long, env = "BELFRY_ALLOW_BUILDS", value_delimiter = ',')]
     pub allow_builds: Vec<String>,
+    /// Variables of this agent's environment that packages may have in the names of images, in ports and in mounts, comma
+    /// separated: those are no place for secrets.
+    #[arg(long, env = "BELFRY_ALLOW_VARIABLES", value_delimiter = ',')]
+    pub allow_variables: Vec<String>,
     /// The address on which ports of packages are published. The port that takes events never is.
     #[arg(long, env = "BELFRY_PUBLISH_ADDR", default_value = "127.0.0.1")]
     pub publish_addr: IpAddr,
@@ -226,6 +244,16 @@ fn days(text: &str) -> Option<jiff::SignedDuration> {
     Some(jiff::SignedDuration::from_hours(i64::from(days) * 24))
 }
 
+/// `name=value`, where neither is empty.
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.trim().split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() && !value.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err("a label is written `name=value`, such as `zone=eu`".to_owned()),
+    }
+}
+
 fn lease_ttl(text: &str) -> Result<Duration, String> {
     let ttl = duration(text)?;
     if ttl < Duration::from_secs(3) {
@@ -244,6 +272,8 @@ mod tests {
         assert_eq!(duration("7d"), Ok(Duration::from_secs(7 * 86_400)));
         assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
         assert!(duration("-5s").is_err() && duration("0s").is_err() && duration("soon").is_err());
+        assert_eq!(label("zone=eu"), Ok(("zone".to_owned(), "eu".to_owned())));
+        assert!(label("zone").is_err() && label("=eu").is_err());
         assert!(lease_ttl("1s").unwrap_err().contains("3s"));
     }
 }

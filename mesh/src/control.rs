@@ -1,29 +1,33 @@
 //! What a lifecycle command means: validate it, compare-and-set the desired state, await that it is so. The console's API, the
 //! command line and the bus are doors to this.
 
+mod convergence;
 mod decide;
 mod error;
+mod nodes;
+mod revisions;
 mod status;
 
 pub use decide::subscription;
 pub use error::Error;
+pub use nodes::{Held as HeldSlot, NodeStatus, Nodes};
+pub use revisions::{Probation, Revised, end_probation};
 pub use status::{RunState, Status};
 
 use crate::event::{Event, EventId, Proven};
 use crate::name::TriggerName;
-use crate::package::PackageName;
-use crate::placement::Slot;
+use crate::package::{Kind, PackageName};
+use crate::placement::{Constraint, Slot};
 use crate::port::clock::Clock;
 use crate::port::log::{EventLog, OutcomeLog, Receipt, Sequence, Stored};
 use crate::port::packages::Packages;
-use crate::port::state::{Bucket, Change as Seen, Entry, Revision, State};
+use crate::port::state::{Bucket, Entry, Revision, State};
 use crate::port::{Error as PortError, Ports};
 use crate::signature::Auth;
 use crate::target::Target;
 use crate::trace::TraceParent;
 use crate::trigger::{Change, Desired, SlotStatus, Trigger};
 use bytes::Bytes;
-use futures::StreamExt;
 use semver::Version;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,11 +45,14 @@ pub struct Control {
     clock: Arc<dyn Clock>,
     packages: Arc<dyn Packages>,
     patience: Duration,
+    kind: Option<Kind>,
 }
 
 /// A request to install a package.
 #[derive(Debug, Clone)]
 pub struct Install {
+    /// What the package must be.
+    pub kind: Kind,
     /// The package.
     pub package: PackageName,
     /// Its version; the newest if none is given.
@@ -54,12 +61,16 @@ pub struct Install {
     pub registry: Option<String>,
     /// The trigger's name; the package's if none is given.
     pub name: Option<TriggerName>,
-    /// What it runs.
-    pub target: Target,
+    /// What it runs. None for what takes no events.
+    pub target: Option<Target>,
     /// Environment over the package's own.
     pub config: BTreeMap<String, String>,
     /// Verification over the package's own.
     pub auth: Option<Auth>,
+    /// How many slots it has; one if it is not said.
+    pub replicas: Option<u32>,
+    /// What a node must be like, besides what the package asks.
+    pub constraints: Vec<Constraint>,
 }
 
 /// What a change of the desired state came to.
@@ -75,6 +86,8 @@ struct Written {
 pub struct Done {
     /// Whether anything had to be changed.
     pub changed: bool,
+    /// The revision that it made; where nothing was changed, the one that is there.
+    pub revision: Revision,
     /// The trigger as it was before, if it was there.
     pub before: Option<Trigger>,
     /// How it is now.
@@ -93,6 +106,16 @@ impl Control {
             clock: ports.clock.clone(),
             packages,
             patience,
+            kind: None,
+        }
+    }
+
+    /// The same commands for packages of one kind: others are as good as not installed.
+    #[must_use]
+    pub fn of(&self, kind: Kind) -> Self {
+        Self {
+            kind: Some(kind),
+            ..self.clone()
         }
     }
 
@@ -104,6 +127,7 @@ impl Control {
         let found = self
             .packages
             .find(
+                request.kind,
                 &request.package,
                 request.version.as_ref(),
                 request.registry.as_deref(),
@@ -115,9 +139,7 @@ impl Control {
         }
         // Before the hook opens: what it stores is not missed. A place that is there already is kept as it is, since another
         // install of this name may have made it just now.
-        self.events
-            .subscribe(&decide::subscription(&trigger))
-            .await?;
+        self.subscribe(&trigger).await?;
         let key = trigger.name.as_str();
         let created = self.state.create(Bucket::Triggers, key, encode(&trigger));
         let revision = match created.await {
@@ -126,9 +148,7 @@ impl Control {
                 let there = self.find(&trigger.name).await?;
                 let there = there.ok_or(PortError::Conflict { key })?;
                 // It was first, so the place in the log is to be as it needs it.
-                self.events
-                    .subscribe(&decide::subscription(&there.0))
-                    .await?;
+                self.subscribe(&there.0).await?;
                 return self.installed_before(&trigger, there).await;
             }
             Err(other) => return Err(other.into()),
@@ -137,6 +157,7 @@ impl Control {
         let status = self.observe(&trigger, revision).await?;
         Ok(Done {
             changed: true,
+            revision,
             before: None,
             status,
         })
@@ -152,6 +173,7 @@ impl Control {
         let status = self.observe(&existing, revision).await?;
         Ok(Done {
             changed: false,
+            revision,
             before: Some(existing),
             status,
         })
@@ -159,12 +181,16 @@ impl Control {
 
     /// Uninstalls a trigger. What it had left to do is dropped; its history stays. Its name is taken until its place in the event
     /// log is gone, so that no later trigger of that name gets its events or loses its own. An uninstall that was cut off is
-    /// finished by the next.
+    /// finished by the next. Answers the revision that said that it leaves.
     ///
     /// # Errors
     /// [`Error::NotInstalled`].
-    pub async fn uninstall(&self, name: &TriggerName, by: &str) -> Result<(), Error> {
-        let revision = self.write(name, decide::leave, by).await?.revision;
+    pub async fn uninstall(&self, name: &TriggerName, by: &str) -> Result<Revision, Error> {
+        let leave = |trigger: &Trigger, _| {
+            self.check_kind(trigger)?;
+            decide::leave(trigger)
+        };
+        let revision = self.write(name, leave, by).await?.revision;
         self.await_slots(name, |slots| slots.is_empty()).await?;
         self.events.unsubscribe(name).await?;
         let deleted = self
@@ -173,8 +199,8 @@ impl Control {
             .await;
         match deleted {
             // Another uninstall of it came to the end first.
-            Err(PortError::Conflict { .. }) => Ok(()),
-            other => Ok(other?),
+            Ok(()) | Err(PortError::Conflict { .. }) => Ok(revision),
+            Err(other) => Err(other.into()),
         }
     }
 
@@ -185,7 +211,7 @@ impl Control {
     pub async fn start(&self, name: &TriggerName, by: &str) -> Result<Done, Error> {
         self.change(
             name,
-            |trigger| decide::desire(trigger, Desired::Running, "started"),
+            |trigger, revision| decide::desire(trigger, revision, Desired::Running, "started"),
             by,
         )
         .await
@@ -198,7 +224,7 @@ impl Control {
     pub async fn stop(&self, name: &TriggerName, by: &str) -> Result<Done, Error> {
         self.change(
             name,
-            |trigger| decide::desire(trigger, Desired::Stopped, "stopped"),
+            |trigger, revision| decide::desire(trigger, revision, Desired::Stopped, "stopped"),
             by,
         )
         .await
@@ -209,10 +235,39 @@ impl Control {
     /// # Errors
     /// [`Error::NotInstalled`].
     pub async fn restart(&self, name: &TriggerName, by: &str) -> Result<Done, Error> {
-        self.change(name, decide::restart, by).await
+        self.change(name, |trigger, _| decide::restart(trigger), by)
+            .await
     }
 
-    /// Takes the newest version of the trigger's package, from the named registry or the one it came from.
+    /// Keeps a trigger's container up and its events waiting.
+    ///
+    /// # Errors
+    /// [`Error::NotInstalled`]; [`Error::Unfit`] if it is stopped.
+    pub async fn pause(&self, name: &TriggerName, by: &str) -> Result<Done, Error> {
+        self.change(name, |trigger, at| decide::pause(trigger, at, true), by)
+            .await
+    }
+
+    /// Ends a pause.
+    ///
+    /// # Errors
+    /// [`Error::NotInstalled`]; [`Error::Unfit`] if it is stopped.
+    pub async fn resume(&self, name: &TriggerName, by: &str) -> Result<Done, Error> {
+        self.change(name, |trigger, at| decide::pause(trigger, at, false), by)
+            .await
+    }
+
+    /// Gives a trigger so many slots. Its containers go on.
+    ///
+    /// # Errors
+    /// [`Error::NotInstalled`]; [`Error::Unfit`] for none, or more than [`crate::trigger::MAX_REPLICAS`].
+    pub async fn scale(&self, name: &TriggerName, replicas: u32, by: &str) -> Result<Done, Error> {
+        self.change(name, |trigger, at| decide::scale(trigger, at, replicas), by)
+            .await
+    }
+
+    /// Takes the newest version of the trigger's package, from the named registry or the one it came from. It is on probation:
+    /// if it does not hold, agents take it back, and what is answered says so if that is within the commands' patience.
     ///
     /// # Errors
     /// [`Error::NotInstalled`], or if the registry does not answer or the new version does not fit the trigger.
@@ -225,17 +280,13 @@ impl Control {
         let (trigger, _) = self.installed(name).await?;
         let package = trigger.manifest.name().clone();
         let registry = registry.unwrap_or(&trigger.registry);
-        let found = self.packages.find(&package, None, Some(registry)).await?;
-        let done = self
-            .change(name, |trigger| decide::update(trigger, &found), by)
+        let found = self
+            .packages
+            .find(trigger.kind(), &package, None, Some(registry))
             .await?;
-        if done.changed {
-            let (trigger, _) = self.installed(name).await?;
-            self.events
-                .subscribe(&decide::subscription(&trigger))
-                .await?;
-        }
-        Ok(done)
+        let update = |trigger: &Trigger, at| decide::update(trigger, at, &found);
+        let done = self.change(name, update, by).await?;
+        self.resubscribe(done).await
     }
 
     /// How a trigger is.
@@ -252,23 +303,16 @@ impl Control {
     /// # Errors
     /// If the state cannot be read.
     pub async fn list(&self) -> Result<Vec<Status>, Error> {
-        let mut slots: BTreeMap<TriggerName, Vec<(u32, SlotStatus)>> = BTreeMap::new();
-        for entry in self.state.list(Bucket::Status).await? {
-            if let Some((slot, status)) = decode_slot(&entry) {
-                slots
-                    .entry(slot.trigger)
-                    .or_default()
-                    .push((slot.index, status));
-            }
-        }
+        let mut slots = convergence::slots(self.state.as_ref()).await?;
+        let nodes = self.live_nodes().await?;
         let mut list = Vec::new();
         for entry in self.state.list(Bucket::Triggers).await? {
             let trigger = decode(&entry)?;
-            if trigger.leaving {
+            if trigger.leaving || self.check_kind(&trigger).is_err() {
                 continue;
             }
             let slots = slots.remove(&trigger.name).unwrap_or_default();
-            list.push(Status::of(&trigger, entry.revision, slots));
+            list.push(Status::of(&trigger, entry.revision, slots, &nodes));
         }
         list.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(list)
@@ -285,7 +329,7 @@ impl Control {
         data: Bytes,
         trace: TraceParent,
     ) -> Result<EventId, Error> {
-        self.installed(name).await?;
+        self.takes_events(name).await?;
         let event = Proven::run(name, id, data, self.clock.now(), trace);
         self.events.publish(&event).await?;
         Ok(event.event().id.clone())
@@ -303,7 +347,7 @@ impl Control {
         after: Sequence,
         dead_letter: Option<Sequence>,
     ) -> Result<(EventId, Receipt), Error> {
-        self.installed(name).await?;
+        self.takes_events(name).await?;
         let event = Proven::replay(stored, name, after, self.clock.now());
         let receipt = self.events.publish(&event).await?;
         if let Some(sequence) = dead_letter {
@@ -316,20 +360,29 @@ impl Control {
     async fn change(
         &self,
         name: &TriggerName,
-        decide: impl Fn(&Trigger) -> Result<decide::Decision, Error>,
+        decide: impl Fn(&Trigger, Revision) -> Result<decide::Decision, Error>,
         by: &str,
     ) -> Result<Done, Error> {
-        let decide = |trigger: &Trigger| match trigger.leaving {
-            true => Err(Error::NotInstalled(name.clone())),
-            false => decide(trigger),
+        let decide = |trigger: &Trigger, revision| {
+            self.check_kind(trigger)?;
+            match trigger.leaving {
+                true => Err(Error::NotInstalled(name.clone())),
+                false => decide(trigger, revision),
+            }
         };
         let written = self.write(name, decide, by).await?;
         if written.changed {
             self.converge(&written.trigger, written.revision).await?;
         }
+        // What agents made of it meanwhile is told, such as an update that was taken back.
+        let (trigger, revision) = self
+            .find(name)
+            .await?
+            .unwrap_or((written.trigger, written.revision));
         Ok(Done {
             changed: written.changed,
-            status: self.observe(&written.trigger, written.revision).await?,
+            revision: written.revision,
+            status: self.observe(&trigger, revision).await?,
             before: Some(written.before),
         })
     }
@@ -338,7 +391,7 @@ impl Control {
     async fn write(
         &self,
         name: &TriggerName,
-        decide: impl Fn(&Trigger) -> Result<decide::Decision, Error>,
+        decide: impl Fn(&Trigger, Revision) -> Result<decide::Decision, Error>,
         by: &str,
     ) -> Result<Written, Error> {
         for _ in 0..ATTEMPTS {
@@ -346,7 +399,7 @@ impl Control {
                 .find(name)
                 .await?
                 .ok_or_else(|| Error::NotInstalled(name.clone()))?;
-            let (mut trigger, what) = match decide(&before)? {
+            let (mut trigger, what) = match decide(&before, revision)? {
                 decide::Decision::Keep => {
                     return Ok(Written {
                         changed: false,
@@ -389,8 +442,46 @@ impl Control {
     async fn installed(&self, name: &TriggerName) -> Result<(Trigger, Revision), Error> {
         let found = self.find(name).await?;
         found
-            .filter(|(trigger, _)| !trigger.leaving)
+            .filter(|(trigger, _)| !trigger.leaving && self.check_kind(trigger).is_ok())
             .ok_or_else(|| Error::NotInstalled(name.clone()))
+    }
+
+    fn check_kind(&self, trigger: &Trigger) -> Result<(), Error> {
+        match self.kind {
+            Some(kind) if kind != trigger.kind() => Err(Error::NotInstalled(trigger.name.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    async fn takes_events(&self, name: &TriggerName) -> Result<(), Error> {
+        let (trigger, _) = self.installed(name).await?;
+        match trigger.kind() {
+            Kind::Trigger => Ok(()),
+            Kind::Mcp => Err(Error::Unfit(format!(
+                "`{name}` is an mcp, which takes no events"
+            ))),
+        }
+    }
+
+    /// Makes the trigger's place in the event log as it needs it, if it needs one.
+    async fn subscribe(&self, trigger: &Trigger) -> Result<(), Error> {
+        if trigger.kind() == Kind::Trigger {
+            self.events
+                .subscribe(&decide::subscription(trigger))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the place in the event log as the package needs it that was just taken.
+    async fn resubscribe(&self, done: Done) -> Result<Done, Error> {
+        if done.changed {
+            let (trigger, _) = self
+                .installed(&TriggerName::parse(&done.status.name)?)
+                .await?;
+            self.subscribe(&trigger).await?;
+        }
+        Ok(done)
     }
 
     /// What the state has under the name.
@@ -399,62 +490,6 @@ impl Control {
         entry
             .map(|entry| Ok((decode(&entry)?, entry.revision)))
             .transpose()
-    }
-
-    async fn observe(&self, trigger: &Trigger, revision: Revision) -> Result<Status, Error> {
-        let mut slots = Vec::new();
-        for entry in self.state.list(Bucket::Status).await? {
-            if let Some((slot, status)) = decode_slot(&entry)
-                && slot.trigger == trigger.name
-            {
-                slots.push((slot.index, status));
-            }
-        }
-        Ok(Status::of(trigger, revision, slots))
-    }
-
-    /// Waits until the slots are at this revision and settled, or patience ends.
-    async fn converge(&self, trigger: &Trigger, revision: Revision) -> Result<(), Error> {
-        self.await_slots(&trigger.name, |slots| {
-            status::is_settled(trigger.desired, revision, slots)
-        })
-        .await
-    }
-
-    async fn await_slots(
-        &self,
-        name: &TriggerName,
-        settled: impl Fn(&BTreeMap<u32, SlotStatus>) -> bool,
-    ) -> Result<(), Error> {
-        let mut watch = self.state.watch(Bucket::Status).await?;
-        let follow = async {
-            let mut slots: BTreeMap<u32, SlotStatus> = BTreeMap::new();
-            let mut current = false;
-            while let Some(change) = watch.next().await {
-                match change {
-                    Seen::Put(entry) => {
-                        if let Some((slot, status)) =
-                            decode_slot(&entry).filter(|(slot, _)| &slot.trigger == name)
-                        {
-                            slots.insert(slot.index, status);
-                        }
-                    }
-                    Seen::Deleted { key, .. } => {
-                        if let Some(slot) = Slot::parse(&key).filter(|slot| &slot.trigger == name) {
-                            slots.remove(&slot.index);
-                        }
-                    }
-                    Seen::Current => current = true,
-                }
-                if current && settled(&slots) {
-                    return;
-                }
-            }
-        };
-        let patience = self.clock.sleep(self.patience);
-        futures::pin_mut!(follow);
-        futures::future::select(follow, patience).await;
-        Ok(())
     }
 }
 

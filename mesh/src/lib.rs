@@ -4,6 +4,7 @@
 //! function in this crate, tested without a runtime. Everything that acts stands behind a trait in [`port`], documented by
 //! what it guarantees. This crate opens no socket and no file, and knows no vendor.
 
+pub mod command;
 pub mod condition;
 pub mod control;
 mod document;

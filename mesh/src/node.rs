@@ -1,6 +1,7 @@
 //! Nodes: machines with an agent.
 
 use crate::name::NodeName;
+use crate::trigger::Change;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,8 +19,71 @@ pub struct Node {
     /// What placement may ask for.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// Whether it takes slots, as its agent has understood.
+    #[serde(default)]
+    pub availability: Availability,
+    /// What it has for slots.
+    #[serde(default)]
+    pub capacity: Capacity,
+    /// What the slots that it holds take of that.
+    #[serde(default)]
+    pub used: Load,
     /// When it last said so.
     pub seen_at: Timestamp,
+}
+
+/// Whether a node takes slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Availability {
+    /// It takes slots.
+    #[default]
+    Active,
+    /// It keeps those that it has and takes no more.
+    Cordoned,
+    /// It takes none, and leaves those that it has to other nodes.
+    Drained,
+}
+
+impl Availability {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Cordoned => "cordoned",
+            Self::Drained => "drained",
+        }
+    }
+}
+
+/// What a node has for slots. None: no bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Capacity {
+    /// How many slots it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slots: Option<u32>,
+    /// Its memory, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+}
+
+/// What slots take of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Load {
+    /// How many there are.
+    pub slots: u32,
+    /// The memory that is set aside for them, in bytes.
+    pub memory: u64,
+}
+
+/// What an operator wants of a node: it holds until another is said, over restarts of the agent too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// Whether it should take slots.
+    pub availability: Availability,
+    /// The change that made it so.
+    pub change: Change,
 }
 
 /// How often an agent renews its entry.
@@ -35,3 +99,17 @@ impl Node {
         now.duration_since(self.seen_at).unsigned_abs() <= LIVE_FOR
     }
 }
+
+/// The key under which what is wanted of a node is kept, beside its heartbeat: a node's name has no dot.
+#[must_use]
+pub fn wanted_key(node: &NodeName) -> String {
+    format!("{node}{WANTED}")
+}
+
+/// The node that a key of [`wanted_key`] is about.
+#[must_use]
+pub fn wanted_of(key: &str) -> Option<NodeName> {
+    NodeName::parse(key.strip_suffix(WANTED)?).ok()
+}
+
+const WANTED: &str = ".wanted";

@@ -19,14 +19,16 @@ mod read;
 mod requirements;
 mod response;
 mod source;
+mod update;
 
 pub use crate::document::Error;
 pub use crate::name::PackageName;
 pub use delivery::Delivery;
-pub use deployment::{Build, Deployment, Environment, Limits, Port, Restart, Volume};
+pub use deployment::{Build, Check, Deployment, Environment, Limits, Port, Restart, Volume};
 pub use requirements::Requirements;
 pub use response::Response;
 pub use source::{Endpoint, Source, Webhook};
+pub use update::Update;
 
 use crate::condition::Condition;
 use crate::extract::Extraction;
@@ -55,14 +57,21 @@ pub struct Manifest {
     params: Option<Templates>,
     response: Option<Response>,
     delivery: Delivery,
+    update: Update,
     secrets: Vec<String>,
 }
 
-/// What a package is. The only kind so far is the trigger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What a package is. Both are containers that are installed, placed, updated and rolled back by the same means.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// A trigger.
+    /// A trigger: events go in, a target runs.
+    #[default]
     Trigger,
+    /// A service, such as an MCP server: it runs, and takes no events.
+    Mcp,
 }
 
 impl Manifest {
@@ -180,6 +189,12 @@ impl Manifest {
         self.delivery
     }
 
+    /// When an update to it counts as failed. Only of manifest 2; older ones have the defaults.
+    #[must_use]
+    pub fn update(&self) -> Update {
+        self.update
+    }
+
     /// The names of all secrets that it uses, sorted: those that it requires, those that it takes if they are set, and those
     /// that verify its webhook.
     #[must_use]
@@ -203,6 +218,7 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Trigger => "trigger",
+            Self::Mcp => "mcp",
         }
     }
 }

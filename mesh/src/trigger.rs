@@ -1,7 +1,8 @@
 //! Triggers: the desired state that operators write, and the observed state that agents report.
 
 use crate::name::{NodeName, TriggerName};
-use crate::package::Manifest;
+use crate::package::{Kind, Manifest};
+use crate::placement::Constraint;
 use crate::signature::{Auth, SecretRef};
 use crate::target::Target;
 use jiff::Timestamp;
@@ -18,8 +19,9 @@ pub struct Trigger {
     pub registry: String,
     /// The package, whole, so that a trigger never depends on a registry after its install.
     pub manifest: Arc<Manifest>,
-    /// What it runs.
-    pub target: Target,
+    /// What it runs. None of a package that takes no events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
     /// Environment that the installer set over the package's own. References to secrets, never secrets.
     #[serde(default)]
     pub user_config: BTreeMap<String, String>,
@@ -28,9 +30,22 @@ pub struct Trigger {
     pub auth: Option<Auth>,
     /// Whether it should run.
     pub desired: Desired,
-    /// How often it was told to restart: a change of it is a change of revision, and so a new start.
-    #[serde(default)]
-    pub restarts: u64,
+    /// How many slots it has, each with a container of its own.
+    #[serde(default = "one")]
+    pub replicas: u32,
+    /// What its installer asks of a node, besides what the package does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constraints: Vec<Constraint>,
+    /// The revision that its containers are made from, where that is an earlier one: nothing changed since that a container is
+    /// made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containers: Option<u64>,
+    /// The revision that it goes back to by itself if this one does not hold: of an update on probation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<u64>,
+    /// The update that did not hold, until the next one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<Rejected>,
     /// It is being uninstalled: gateways and agents treat it as gone, and its name is free once its place in the event log is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub leaving: bool,
@@ -46,8 +61,30 @@ pub struct Trigger {
 pub enum Desired {
     /// It should run.
     Running,
+    /// Its container should, without events: they wait.
+    Paused,
     /// It should not; its events wait.
     Stopped,
+}
+
+/// The most slots of a trigger.
+pub const MAX_REPLICAS: u32 = 64;
+
+fn one() -> u32 {
+    1
+}
+
+/// An update that was taken back because it did not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejected {
+    /// The revision that was taken back.
+    pub revision: u64,
+    /// The version of the package that it brought.
+    pub version: String,
+    /// Why it did not hold, in words.
+    pub why: String,
+    /// When it was taken back.
+    pub at: Timestamp,
 }
 
 /// Who changed a trigger, when, and what.
@@ -62,6 +99,30 @@ pub struct Change {
 }
 
 impl Trigger {
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.manifest.kind()
+    }
+
+    /// The revision that its containers are made from; `revision` is that of this record.
+    #[must_use]
+    pub fn container_revision(&self, revision: u64) -> u64 {
+        self.containers.unwrap_or(revision)
+    }
+
+    /// What it asks of a node: what its package does, and what its installer does.
+    pub fn constraints(&self) -> impl Iterator<Item = &Constraint> {
+        let package = &self.manifest.requirements().constraints;
+        package.iter().chain(&self.constraints)
+    }
+
+    /// The memory that is set aside for each of its slots, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        self.manifest.requirements().min_memory.unwrap_or_default()
+    }
+
     /// How its deliveries are verified: what the installer said, else what the package says, else nothing.
     #[must_use]
     pub fn auth(&self) -> Option<&Auth> {
@@ -114,6 +175,16 @@ pub enum SlotState {
     Running,
     /// It cannot run, and `detail` says why. It is tried again.
     Error,
+    /// Healthy, as desired without events.
+    Paused,
     /// Stopped, as desired.
     Stopped,
+}
+
+impl SlotState {
+    /// Whether its container is up and well.
+    #[must_use]
+    pub fn is_up(self) -> bool {
+        matches!(self, Self::Running | Self::Paused)
+    }
 }

@@ -2,9 +2,10 @@
 
 mod place;
 
+use crate::layout::KINDS;
 use crate::listing::newest;
 use crate::shelf::{self, Origin, Shelf};
-use belfry_mesh::package::{Manifest, PackageName};
+use belfry_mesh::package::{Kind, Manifest, PackageName};
 use bytes::Bytes;
 use place::places;
 use semver::Version;
@@ -50,7 +51,7 @@ pub(crate) struct Invalid {
 /// What was found on all shelves.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
-    packages: BTreeMap<PackageName, BTreeMap<Version, Result<Package, Invalid>>>,
+    packages: BTreeMap<(Kind, PackageName), BTreeMap<Version, Result<Package, Invalid>>>,
     /// Files of which not even name and version are known, or that stand behind another.
     stray: Vec<Invalid>,
 }
@@ -72,21 +73,26 @@ impl Catalog {
 
     /// Everything.
     pub(crate) fn read(&self) -> Result<Contents, shelf::Error> {
-        let contents = self.contents(None, None)?;
+        let mut contents = Contents::default();
+        for kind in KINDS {
+            self.collect(kind, None, None, &mut contents)?;
+        }
         self.log(&contents, true);
         Ok(contents)
     }
 
-    /// The package in this version, or in its newest valid one. None if it is not there, and why if it is there but cannot be
-    /// served.
+    /// The package of this kind in this version, or in its newest valid one. None if it is not there, and why if it is there but
+    /// cannot be served.
     pub(crate) fn find(
         &self,
+        kind: Kind,
         name: &PackageName,
         version: Option<&Version>,
     ) -> Result<Option<Result<Package, Invalid>>, shelf::Error> {
-        let mut contents = self.contents(Some(name), version)?;
+        let mut contents = Contents::default();
+        self.collect(kind, Some(name), version, &mut contents)?;
         self.log(&contents, false);
-        let Some(mut versions) = contents.packages.remove(name) else {
+        let Some((_, mut versions)) = contents.packages.pop_first() else {
             return Ok(None);
         };
         let valid = versions
@@ -100,11 +106,12 @@ impl Catalog {
     /// The detached signature of a package that lies in a folder of its own.
     pub(crate) fn signature(
         &self,
+        kind: Kind,
         name: &PackageName,
         version: &Version,
     ) -> Result<Option<Result<Bytes, Invalid>>, shelf::Error> {
         for shelf in &self.shelves {
-            let (places, _) = places(shelf, Some(name))?;
+            let (places, _) = places(shelf, kind, Some(name))?;
             if let Some(place) = places.into_iter().find(|place| place.version == *version) {
                 return Ok(place.signature().and_then(|file| armour(shelf, file)));
             }
@@ -143,14 +150,15 @@ impl Catalog {
         self.shelves.iter().try_for_each(Shelf::check)
     }
 
-    fn contents(
+    fn collect(
         &self,
+        kind: Kind,
         name: Option<&PackageName>,
         version: Option<&Version>,
-    ) -> Result<Contents, shelf::Error> {
-        let mut contents = Contents::default();
+        contents: &mut Contents,
+    ) -> Result<(), shelf::Error> {
         for shelf in &self.shelves {
-            let (places, mut stray) = places(shelf, name)?;
+            let (places, mut stray) = places(shelf, kind, name)?;
             contents.stray.append(&mut stray);
             let mut here = BTreeMap::new();
             for place in places {
@@ -164,13 +172,14 @@ impl Catalog {
                     continue;
                 }
                 here.insert(key, place.file.clone());
-                let versions = contents.packages.entry(place.name.clone()).or_default();
+                let package = (kind, place.name.clone());
+                let versions = contents.packages.entry(package).or_default();
                 if let Entry::Vacant(slot) = versions.entry(place.version.clone()) {
                     slot.insert(place.load(shelf, &mut contents.stray));
                 }
             }
         }
-        Ok(contents)
+        Ok(())
     }
 
     fn log(&self, contents: &Contents, whole: bool) {
@@ -200,7 +209,7 @@ impl Invalid {
 }
 
 impl Contents {
-    /// What can be installed, by name, newest first.
+    /// What can be installed, by kind and name, newest first.
     pub(crate) fn packages(&self) -> impl Iterator<Item = &Package> {
         self.packages.values().flat_map(|versions| {
             versions

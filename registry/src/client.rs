@@ -2,10 +2,11 @@
 
 mod remote;
 
-use crate::listing;
+use crate::layout::KINDS;
+use crate::listing::{self, Line};
 use crate::registries::Registry;
 use async_trait::async_trait;
-use belfry_mesh::package::PackageName;
+use belfry_mesh::package::{Kind, PackageName};
 use belfry_mesh::port::packages::{Error, Found, Listed, Packages, Reference};
 use futures::future::join_all;
 use remote::{Failure, Remote};
@@ -71,6 +72,16 @@ impl Client {
         }
     }
 
+    /// What a registry has of each kind, or why that is not known.
+    async fn lines<'a>(
+        &'a self,
+        registry: &'a Registry,
+    ) -> (&'a Registry, Vec<Result<Vec<Line>, Failure>>) {
+        let remote = self.remote(registry);
+        let kinds = KINDS.map(|kind| remote.lines(kind));
+        (registry, join_all(kinds).await)
+    }
+
     fn remote<'a>(&'a self, registry: &'a Registry) -> Remote<'a> {
         Remote::new(registry, &self.http)
     }
@@ -80,6 +91,7 @@ impl Client {
 impl Packages for Client {
     async fn find(
         &self,
+        kind: Kind,
         name: &PackageName,
         version: Option<&Version>,
         registry: Option<&str>,
@@ -90,7 +102,7 @@ impl Packages for Client {
         let mut silent = Vec::new();
         for registry in registries {
             let id = registry.id.clone();
-            match self.remote(registry).find(&asked).await {
+            match self.remote(registry).find(kind, &asked).await {
                 Ok(Some(manifest)) => {
                     warn(&silent);
                     let manifest = Arc::new(manifest);
@@ -119,24 +131,30 @@ impl Packages for Client {
     }
 
     async fn list(&self) -> Result<Vec<Listed>, Error> {
-        let ask = async |registry| (registry, self.remote(registry).lines().await);
-        let answers = join_all(self.registries.iter().map(ask)).await;
-        let (mut listed, mut silent) = (Vec::new(), Vec::new());
-        for (registry, lines) in answers {
-            match lines {
-                Ok(lines) => listed.append(&mut listing::catalogue(lines, &registry.id)),
-                Err(Failure::Unavailable(why) | Failure::Invalid(why)) => {
-                    silent.push(unavailable(registry, why));
+        let answers = join_all(self.registries.iter().map(|it| self.lines(it))).await;
+        let (mut listed, mut silent, mut answered) = (Vec::new(), Vec::new(), false);
+        for (registry, kinds) in answers {
+            for lines in kinds {
+                match lines {
+                    Ok(lines) => {
+                        listed.append(&mut listing::catalogue(lines, &registry.id));
+                        answered = true;
+                    }
+                    Err(Failure::Unavailable(why) | Failure::Invalid(why)) => {
+                        silent.push(unavailable(registry, why));
+                    }
                 }
             }
         }
-        if silent.len() < self.registries.len() {
+        // Of one that answers nothing, once.
+        silent.dedup();
+        if answered {
             warn(&silent);
         } else if let Some(error) = first(silent) {
             return Err(error);
         }
         // Of one name in several registries, the one that an installation takes comes first.
-        listed.sort_by(|a, b| a.name.cmp(&b.name));
+        listed.sort_by(|a, b| (&a.name, a.kind).cmp(&(&b.name, b.kind)));
         Ok(listed)
     }
 }

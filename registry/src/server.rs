@@ -2,11 +2,12 @@
 //!
 //! | call | answer |
 //! |---|---|
-//! | `GET /triggers` | a list with an object for each version: `id`, `name`, `version`, `description`, `publisher`, `trigger_type`, `tags`, `signed`, `origin` |
+//! | `GET /triggers` | a list with an object for each version: `id`, `type`, `name`, `version`, `description`, `publisher`, `trigger_type`, `tags`, `signed`, `origin` |
 //! | `GET /triggers/{name}` | the manifest of the newest version; a pre-release only if nothing else is there |
 //! | `GET /triggers/{name}-{version}`, `GET /triggers/{name}/{version}` | the manifest |
 //! | `GET /triggers/{name}/{version}/trigger.json.asc` | its detached signature |
-//! | `GET /catalog` | `registry`, `triggers` (as above, with `metadata`), `publishers`, and `invalid`: what is not served, with the `reason` |
+//! | `GET /mcps`, … | the same of packages of `type` `mcp`; `trigger_type` is `none`, and a signature is at `mcp.json.asc` |
+//! | `GET /catalog` | `registry`, `triggers` and `mcps` (as above, with `metadata`), `publishers`, and `invalid`: what is not served, with the `reason` |
 //! | `GET /publishers` | a list of `{"id","has_pubkey"}` |
 //! | `GET /publishers/{id}/pubkey` | `{"public_key"}`, the armoured key as a text |
 //! | `GET /publishers/{id}/pubkey.asc` | the key as it is |
@@ -28,8 +29,9 @@ use tokio_util::sync::CancellationToken;
 /// How a registry is set up. The default serves the standard packages alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
-    /// A directory with more packages, as `triggers/{name}-{version}.json` or `triggers/{name}/{version}/trigger.json`, and keys,
-    /// as `publishers/{id}/pubkey.asc`. A version in it hides the same version of a standard package; if it lies there in both
+    /// A directory with more packages, as `triggers/{name}-{version}.json` or `triggers/{name}/{version}/trigger.json`, those of
+    /// `type` `mcp` as `mcps/{name}-{version}.json` or `mcps/{name}/{version}/mcp.json`, and keys, as
+    /// `publishers/{id}/pubkey.asc`. A version in it hides the same version of a standard package; if it lies there in both
     /// layouts, the one in a folder is served. It is read anew for each request; replace a file by renaming another to its
     /// name, so that nobody sees half of it. Default: none.
     pub packages: Option<PathBuf>,

@@ -1,6 +1,6 @@
 //! Processes that are killed while deliveries pour in: what was acknowledged has run, once they are up again, and under one key.
 
-mod ledger;
+pub(crate) mod ledger;
 
 use crate::world::senders::{Senders, Sent, TRIGGER};
 use crate::world::{Dev, Mesh, Orchestrator};

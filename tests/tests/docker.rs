@@ -1,6 +1,9 @@
 //! Triggers in containers, on a real Docker Engine.
 
-mod engine;
+pub(crate) mod engine;
+mod foreign;
+mod isolation;
+mod runtime;
 
 use crate::world::{Dev, Orchestrator, SECRET, github, pull_request};
 use anyhow::{Context, Result, ensure};
@@ -65,13 +68,21 @@ impl Mesh {
     }
 
     async fn uninstall(&self, trigger: &str) -> Result<()> {
-        let path = format!("/triggers/{trigger}");
-        let (status, answer) = self.dev.doors.console("DELETE", &path, None).await?;
-        ensure!(status == 200, "{status}: {answer}");
+        self.uninstall_all(&[trigger]).await
+    }
+
+    /// Uninstalls all that is installed, and sees that nothing is left of it.
+    async fn uninstall_all(&self, triggers: &[&str]) -> Result<()> {
+        for trigger in triggers {
+            let path = format!("/triggers/{trigger}");
+            let (status, answer) = self.dev.doors.console("DELETE", &path, None).await?;
+            ensure!(status == 200, "{status}: {answer}");
+        }
         self.dev
             .doors
-            .until("no container is left", || async {
-                Ok(self.containers.names()?.is_empty().then_some(()))
+            .until("no container is left, nor a network", || async {
+                let left = [self.containers.names()?, self.containers.networks()?];
+                Ok(left.concat().is_empty().then_some(()))
             })
             .await
     }
@@ -80,6 +91,15 @@ impl Mesh {
 /// Of a container: its id, and when it was started.
 fn identity(name: &str) -> Result<String> {
     docker(&["inspect", "--format", "{{.Id}} {{.State.StartedAt}}", name])
+}
+
+/// The resident memory of a container's first process, in bytes.
+fn resident(name: &str) -> Result<u64> {
+    let pid = docker(&["inspect", "--format", "{{.State.Pid}}", name])?;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.context("no VmRSS")?.trim().trim_end_matches(" kB");
+    Ok(kilobytes.parse::<u64>()? * 1024)
 }
 
 /// A registry's directory with one package of this deployment.
@@ -143,8 +163,10 @@ async fn a_genuine_delivery_runs_through_a_container_that_can_do_nothing_else() 
         Value::Null
     );
     assert!(!config["Labels"].to_string().contains(SECRET));
-    let memory = docker(&["stats", "--no-stream", "--format", "{{.MemUsage}}", name])?;
-    println!("memory of the container: {memory}");
+    let size: u64 = docker(&["image", "inspect", "--format", "{{.Size}}", IMAGE])?.parse()?;
+    let resident = resident(name)?;
+    println!("the standard image: {size} bytes; resident, idle: {resident} bytes");
+    assert!(size < 20_000_000 && resident < 10_000_000);
 
     mesh.uninstall(TRIGGER).await
 }
@@ -289,7 +311,7 @@ async fn an_image_is_built_where_the_operator_allows_it() -> Result<()> {
         json!({"build": {"context": directory}}),
     )?;
     let packages = packages.path().to_string_lossy().into_owned();
-    let _image = Image("belfry-build-built-bell:1.0.0");
+    let _image = Image("belfry-build-built-bell:1.0.0".to_owned());
     let mesh = Mesh::start(&["--packages", &packages, "--allow-builds", &directory]).await?;
     mesh.dev
         .doors

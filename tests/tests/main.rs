@@ -1,5 +1,7 @@
 //! What crosses crates, on real parts: one binary, so that it is linked once.
 
+mod bus;
+mod compose;
 mod crash;
 mod docker;
 mod faults;

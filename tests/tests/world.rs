@@ -69,7 +69,7 @@ pub(crate) struct Doors {
 }
 
 impl Doors {
-    fn new(gateway: u16, console: u16) -> Self {
+    pub(crate) fn new(gateway: u16, console: u16) -> Self {
         // Another test of this process may have installed it already.
         rustls::crypto::ring::default_provider()
             .install_default()
@@ -301,7 +301,7 @@ impl Mesh {
 }
 
 /// A directory with the secrets that the standard packages name.
-fn secrets() -> Result<TempDir> {
+pub(crate) fn secrets() -> Result<TempDir> {
     let directory = TempDir::with_prefix("belfry-secrets-")?;
     for name in ["GITHUB_WEBHOOK_SECRET", "LINEAR_WEBHOOK_SECRET"] {
         set_secret(directory.path(), name, SECRET)?;

@@ -3,11 +3,13 @@
 
 use belfry_mesh::event::EventId;
 use belfry_mesh::name::TriggerName;
+use belfry_mesh::port::runtime::LogLine;
 use jiff::Timestamp;
 use std::collections::VecDeque;
 use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How many lines are kept.
 const KEPT: usize = 200;
@@ -17,8 +19,16 @@ const KEPT: usize = 200;
 pub(crate) enum Journal {
     /// To the log of the process.
     Log,
-    /// Into memory, the last [`KEPT`]: what an instance in process has for an output of its own.
-    Memory(Mutex<VecDeque<String>>),
+    /// Into memory: what an instance in process has for an output of its own.
+    Memory(Memory),
+}
+
+/// The last [`KEPT`] lines.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    lines: Mutex<VecDeque<LogLine>>,
+    /// How many were ever written.
+    written: watch::Sender<usize>,
 }
 
 /// A line.
@@ -34,35 +44,42 @@ pub(crate) struct Line<'a> {
 
 impl Journal {
     pub(crate) fn in_memory() -> Self {
-        Self::Memory(Mutex::default())
+        Self::Memory(Memory::default())
     }
 
     pub(crate) fn write(&self, line: &Line<'_>, at: Timestamp) {
         match self {
             Self::Log => line.log(),
-            Self::Memory(lines) => {
-                let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
-                if lines.len() == KEPT {
-                    lines.pop_front();
-                }
-                lines.push_back(line.format(at));
-            }
+            Self::Memory(memory) => memory.push(LogLine {
+                at,
+                text: line.format(),
+            }),
         }
     }
+}
 
-    /// The last `count` lines that are kept, oldest first.
-    pub(crate) fn tail(&self, count: usize) -> Vec<String> {
-        match self {
-            Self::Log => Vec::new(),
-            Self::Memory(lines) => {
-                let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
-                lines
-                    .iter()
-                    .skip(lines.len().saturating_sub(count))
-                    .cloned()
-                    .collect()
-            }
+impl Memory {
+    fn push(&self, line: LogLine) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() == KEPT {
+            lines.pop_front();
         }
+        lines.push_back(line);
+        self.written.send_modify(|written| *written += 1);
+    }
+
+    /// The lines that are kept, oldest first, but for the first `seen` that were ever written; and how many were written.
+    pub(crate) fn since(&self, seen: usize) -> (Vec<LogLine>, usize) {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = *self.written.borrow();
+        let new = written.saturating_sub(seen).min(lines.len());
+        let new = lines.iter().skip(lines.len() - new).cloned();
+        (new.collect(), written)
+    }
+
+    /// Changes whenever a line is written.
+    pub(crate) fn written(&self) -> watch::Receiver<usize> {
+        self.written.subscribe()
     }
 }
 
@@ -91,9 +108,9 @@ impl Line<'_> {
         }
     }
 
-    fn format(&self, at: Timestamp) -> String {
+    fn format(&self) -> String {
         let level = if self.severe { "WARN" } else { "INFO" };
-        let mut line = format!("{at:.3} {level} {} event_id={}", self.text, self.event);
+        let mut line = format!("{level} {} event_id={}", self.text, self.event);
         if let Some(id) = self.execution_id {
             // Writing to a string cannot fail.
             let _ = write!(line, " execution_id={id}");
@@ -113,7 +130,8 @@ mod tests {
 
     #[test]
     fn the_last_lines_are_kept_oldest_first() {
-        let (journal, event) = (Journal::in_memory(), EventId::parse("e-1").unwrap());
+        let event = EventId::parse("e-1").unwrap();
+        let (journal, mut seen) = (Memory::default(), 0);
         for i in 0..KEPT + 5 {
             let text = format!("line {i}");
             let took = Duration::from_millis(7);
@@ -125,14 +143,24 @@ mod tests {
                 execution_id: None,
                 took,
             };
-            journal.write(&line, Timestamp::UNIX_EPOCH);
+            let (at, text) = (Timestamp::UNIX_EPOCH, line.format());
+            journal.push(LogLine { at, text });
+            if i == KEPT + 2 {
+                seen = journal.since(0).1;
+            }
         }
-        assert_eq!(journal.tail(usize::MAX).len(), KEPT);
+        assert_eq!(journal.since(0).0.len(), KEPT);
+        let texts: Vec<String> = journal
+            .since(seen)
+            .0
+            .into_iter()
+            .map(|line| line.text)
+            .collect();
         assert_eq!(
-            journal.tail(2),
+            texts,
             [
-                "1970-01-01T00:00:00.000Z INFO line 203 event_id=e-1 duration_ms=7",
-                "1970-01-01T00:00:00.000Z WARN line 204 event_id=e-1 duration_ms=7",
+                "INFO line 203 event_id=e-1 duration_ms=7",
+                "WARN line 204 event_id=e-1 duration_ms=7",
             ]
         );
     }

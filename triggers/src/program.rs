@@ -9,7 +9,7 @@ pub use config::Error;
 use crate::answer::{Answer, Failure};
 use crate::body;
 use crate::environment::Environment;
-use crate::journal::Journal;
+use crate::journal::{Journal, Memory};
 use crate::orchestrator::{Door, Orchestrator, Request};
 use attempt::Attempt;
 use belfry_mesh::condition;
@@ -87,9 +87,12 @@ impl Program {
         }
     }
 
-    /// The last lines that it wrote, where they are kept in memory.
-    pub(crate) fn journal(&self, lines: usize) -> Vec<String> {
-        self.journal.tail(lines)
+    /// What it wrote, where that is kept in memory.
+    pub(crate) fn journal(&self) -> Option<&Memory> {
+        match &self.journal {
+            Journal::Log => None,
+            Journal::Memory(memory) => Some(memory),
+        }
     }
 
     /// The trigger's name, if it was told.

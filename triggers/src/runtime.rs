@@ -1,6 +1,7 @@
 //! The in-process runtime: any package runs in this process, with the standard program, from its declarations. It is what
 //! `belfry dev` uses where there is no container runtime.
 
+mod log;
 mod table;
 
 use crate::environment::Environment;
@@ -14,9 +15,11 @@ use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::routing::{get, post};
 use belfry_mesh::placement::Slot;
 use belfry_mesh::port::clock::Clock;
-use belfry_mesh::port::runtime::{Error, Health, Instance, Runtime, Spec};
+use belfry_mesh::port::runtime::{Error, Health, Instance, LogLine, Logs, Runtime, Spec, Stats};
 use belfry_mesh::problem::Problem;
 use belfry_mesh::target::Target;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use http::{HeaderMap, Response, StatusCode};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -26,6 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use table::{Cell, Found, Table};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -49,6 +53,10 @@ struct Shared {
     dropped: CancellationToken,
     /// Cancelled when the listener has ended.
     ended: CancellationToken,
+    /// Cancelled when nothing more is to be started.
+    closed: CancellationToken,
+    /// Grows whenever an instance comes or goes.
+    changes: watch::Sender<u64>,
 }
 
 impl InProcess {
@@ -80,6 +88,8 @@ impl InProcess {
             clock: tools.clock,
             dropped,
             ended,
+            closed: CancellationToken::new(),
+            changes: watch::Sender::default(),
         });
         tracker.spawn(listen(listener, shared.clone(), stop));
         Ok(Self {
@@ -116,8 +126,9 @@ impl InProcess {
 
     fn program(&self, spec: &Spec, rng: StdRng) -> Result<Program, Error> {
         let (workflow, team) = match &spec.target {
-            Target::Workflow(id) => (Some(id.as_str()), None),
-            Target::Team(id) => (None, Some(id.as_str())),
+            Some(Target::Workflow(id)) => (Some(id.as_str()), None),
+            Some(Target::Team(id)) => (None, Some(id.as_str())),
+            None => (None, None),
         };
         let environment = Environment::new(spec.environment.clone())
             .with("WORKFLOW_ID", workflow)
@@ -145,6 +156,12 @@ impl Runtime for InProcess {
 
     async fn start(&self, spec: &Spec) -> Result<Instance, Error> {
         self.available()?;
+        if self.shared.closed.is_cancelled() {
+            return Err(Error::Unavailable {
+                runtime: KIND,
+                why: "it starts nothing more".into(),
+            });
+        }
         let id = instance_id(&spec.slot, spec.revision);
         match self.shared.table.by_id(&id) {
             Some(cell) if cell.calls.is_closed() => {
@@ -174,7 +191,9 @@ impl Runtime for InProcess {
             calls: TaskTracker::new(),
             dropped: self.shared.dropped.child_token(),
         };
-        Ok(self.instance(&self.shared.table.insert(cell)))
+        let cell = self.shared.table.insert(cell);
+        self.shared.changed();
+        Ok(self.instance(&cell))
     }
 
     async fn list(&self) -> Result<Vec<Instance>, Error> {
@@ -199,16 +218,44 @@ impl Runtime for InProcess {
         }
         cell.calls.wait().await;
         self.shared.table.remove(&cell);
+        cell.dropped.cancel();
+        self.shared.changed();
         Ok(())
     }
 
-    async fn logs(&self, id: &str, lines: usize) -> Result<Vec<String>, Error> {
-        let cell = self
-            .shared
-            .table
-            .by_id(id)
-            .ok_or_else(|| Error::NotFound(id.to_owned()))?;
-        Ok(cell.program.journal(lines))
+    fn logs(&self, id: &str, what: Logs) -> BoxStream<'static, Result<LogLine, Error>> {
+        match self.shared.table.by_id(id) {
+            Some(cell) => log::read(cell, what),
+            None => stream::iter([Err(Error::NotFound(id.to_owned()))]).boxed(),
+        }
+    }
+
+    /// All run in one process, and nobody can tell their shares of it.
+    async fn stats(&self, id: &str) -> Result<Stats, Error> {
+        let found = self.shared.table.by_id(id);
+        found
+            .map(|_| Stats::default())
+            .ok_or_else(|| Error::NotFound(id.to_owned()))
+    }
+
+    fn changes(&self) -> BoxStream<'static, ()> {
+        let (shared, changes) = (self.shared.clone(), self.shared.changes.subscribe());
+        stream::unfold((shared, changes), |(shared, mut changes)| async {
+            // The sender is in `shared`, so that it never goes.
+            changes.changed().await.ok();
+            Some(((), (shared, changes)))
+        })
+        .boxed()
+    }
+
+    async fn close(&self) {
+        self.shared.closed.cancel();
+    }
+}
+
+impl Shared {
+    fn changed(&self) {
+        self.changes.send_modify(|times| *times += 1);
     }
 }
 

@@ -57,9 +57,11 @@ pub(super) fn container(spec: &Spec, image: &str, config: &Config) -> Result<Con
             "/tmp".to_owned(),
             "rw,noexec,nosuid,nodev,size=64m,mode=1777".to_owned(),
         )])),
-        mounts: Some(mount::mounts(spec, policy)?),
-        port_bindings: Some(ports(spec, policy)?),
+        mounts: Some(mount::mounts(spec, config)?),
+        port_bindings: Some(ports(spec, config)?),
         network_mode: Some(network),
+        // By this name a container reaches what listens on the node beyond its loopback interface, such as an orchestrator.
+        extra_hosts: Some(vec!["host.docker.internal:host-gateway".to_owned()]),
         restart_policy: Some(restart(deployment.restart)),
         // Written within bounds, unlike the engine's default, and readable like it.
         log_config: Some(HostConfigLogConfig {
@@ -88,6 +90,28 @@ pub(super) fn container(spec: &Spec, image: &str, config: &Config) -> Result<Con
     })
 }
 
+impl Container {
+    /// Whether it is created on this network.
+    pub(super) fn is_on(&self, network: &str) -> bool {
+        let host = self.body.host_config.as_ref();
+        host.and_then(|host| host.network_mode.as_deref()) == Some(network)
+    }
+
+    /// Has it created on this network.
+    pub(super) fn set_network(&mut self, network: String) {
+        self.host().network_mode = Some(network);
+    }
+
+    /// Follows the symbolic links of what it mounts, see [`mount::follow`].
+    pub(super) async fn follow_mounts(&mut self, policy: &Policy) -> Result<(), Refusal> {
+        mount::follow(self.host().mounts.get_or_insert_default(), policy).await
+    }
+
+    fn host(&mut self) -> &mut HostConfig {
+        self.body.host_config.get_or_insert_default()
+    }
+}
+
 /// Who a container of an image runs as: whom the image names, but never root.
 pub(super) fn user(of_image: Option<&str>) -> Option<String> {
     let name = of_image.unwrap_or_default();
@@ -96,15 +120,26 @@ pub(super) fn user(of_image: Option<&str>) -> Option<String> {
     is_root.then(|| NOBODY.to_owned())
 }
 
-/// A text of the deployment with its variables put in. Secrets are for the environment: they are not put in here, where the engine
-/// and its errors would show them.
-pub(super) fn resolve(text: &Text, spec: &Spec) -> Result<String, Refusal> {
+/// A text of the deployment with its variables put in: those of the trigger's environment, then those that the operator allows.
+/// Secrets are for the environment: they are not put in here, where the engine, a registry and errors would show them.
+pub(super) fn resolve(text: &Text, spec: &Spec, config: &Config) -> Result<String, Refusal> {
+    let is_secret = |name: &str| spec.manifest.secrets().iter().any(|secret| secret == name);
+    let allowed = |name: &str| config.variables.get(name);
+    let is_hidden =
+        |name: &&str| !is_secret(name) && spec.concealed.contains(*name) && allowed(name).is_none();
+    if let Some(name) = text.variables().find(is_hidden) {
+        return Err(format!(
+            "`{text}`: `{name}` comes from this node's secrets or its agent's environment, and would be shown; if it is none, allow it on this node with --allow-variables {name}"
+        ));
+    }
     let plain = |name: &str| {
-        if spec.manifest.secrets().iter().any(|secret| secret == name) {
+        if is_secret(name) {
             return None;
         }
-        let value = spec.environment.get(name)?;
-        Some(value.expose_secret().to_owned())
+        let own = spec.environment.get(name);
+        let own = own.filter(|_| !spec.concealed.contains(name));
+        own.map(|value| value.expose_secret().to_owned())
+            .or_else(|| allowed(name).cloned())
     };
     text.resolve(plain)
         .map_err(|error| format!("`{text}`: {error}"))
@@ -124,9 +159,10 @@ fn refuse_privileged(spec: &Spec) -> Result<(), Refusal> {
 /// The network that the container is created on, and those that it joins then.
 fn networks(spec: &Spec, config: &Config) -> Result<(String, Vec<String>), Refusal> {
     let deployment = spec.manifest.deployment();
-    let allowed = |name: &str| name == config.network || config.policy.networks.contains(name);
+    let own = config.network();
+    let allowed = |name: &str| name == own || config.policy.networks.contains(name);
     let first = match deployment.network_mode.as_deref() {
-        None | Some("" | "bridge" | "default") => config.network.clone(),
+        None | Some("" | "bridge" | "default") => own.clone(),
         Some("none") => {
             return Err("its package asks for no network at all, where no event reaches it; leave `network_mode` out".to_owned());
         }
@@ -180,17 +216,20 @@ fn capabilities(asked: &[String], policy: &Policy) -> Result<Vec<String>, Refusa
 
 /// The ports to publish. The one that takes events is not among them: the agent reaches it on the container's own address, and
 /// anybody else would get past the gateway.
-fn ports(spec: &Spec, policy: &Policy) -> Result<PortMap, Refusal> {
+fn ports(spec: &Spec, config: &Config) -> Result<PortMap, Refusal> {
     let deployment = spec.manifest.deployment();
     let mut bindings = PortMap::new();
     for Port { host, container } in &deployment.ports {
-        let inside = port(container, spec)?;
+        let inside = port(container, spec, config)?;
         if inside == deployment.port {
             continue;
         }
-        let outside = host.as_ref().map(|text| port(text, spec)).transpose()?;
+        let outside = host
+            .as_ref()
+            .map(|text| port(text, spec, config))
+            .transpose()?;
         let binding = PortBinding {
-            host_ip: Some(policy.publish.to_string()),
+            host_ip: Some(config.policy.publish.to_string()),
             host_port: outside.map(|port| port.to_string()),
         };
         bindings
@@ -202,8 +241,8 @@ fn ports(spec: &Spec, policy: &Policy) -> Result<PortMap, Refusal> {
     Ok(bindings)
 }
 
-fn port(text: &Text, spec: &Spec) -> Result<u16, Refusal> {
-    let resolved = resolve(text, spec)?;
+fn port(text: &Text, spec: &Spec, config: &Config) -> Result<u16, Refusal> {
+    let resolved = resolve(text, spec, config)?;
     let port = resolved.trim().parse().ok().filter(|port| *port > 0);
     port.ok_or_else(|| format!("its package publishes a port `{text}`, which is not a number from 1 to 65535 on this node; set its variable, or correct it"))
 }

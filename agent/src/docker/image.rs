@@ -2,7 +2,7 @@
 
 use super::container::{Refusal, resolve};
 use super::policy::Policy;
-use super::{Config, Docker, archive, unavailable};
+use super::{Config, Docker, access, archive, unavailable};
 use belfry_mesh::package::Build;
 use belfry_mesh::port::runtime::{Error, Spec};
 use bollard::models::BuildInfo;
@@ -36,7 +36,7 @@ pub(super) struct Image {
 pub(super) fn image(spec: &Spec, config: &Config) -> Result<Image, Refusal> {
     let deployment = spec.manifest.deployment();
     let name = match (&deployment.image, &deployment.build) {
-        (Some(text), _) => resolve(text, spec)?,
+        (Some(text), _) => resolve(text, spec, config)?,
         (None, Some(_)) => format!(
             "belfry-build-{}:{}",
             spec.manifest.name(),
@@ -144,7 +144,7 @@ impl Docker {
             Source::Pull => return self.pull(name).await,
             Source::Url(url, dockerfile) => (dockerfile, Some(url.clone()), None),
             Source::Directory(directory, dockerfile) => {
-                let packed = archive::pack(directory.clone()).await;
+                let packed = archive::pack(directory.clone(), dockerfile.clone()).await;
                 let packed = packed.map_err(|error| {
                     let directory = directory.display();
                     Failure::Refused(format!(
@@ -172,6 +172,9 @@ impl Docker {
     }
 
     async fn pull(&self, name: &str) -> Result<(), Failure> {
+        let directory = self.config.docker_config.as_deref();
+        let credentials = access::credentials(directory, name).await;
+        let credentials = credentials.map_err(Failure::Refused)?;
         info!(image = name, "an image is pulled");
         let tagged = name.contains('@')
             || name
@@ -184,10 +187,8 @@ impl Docker {
             tag: (!tagged).then(|| "latest".to_owned()),
             ..CreateImageOptions::default()
         };
-        let pulled = finish(self.engine.create_image(Some(options), None, None), |_| {
-            None
-        })
-        .await;
+        let progress = self.engine.create_image(Some(options), None, credentials);
+        let pulled = finish(progress, |_| None).await;
         pulled.map_err(|why| {
             Failure::Refused(format!("image `{name}` is not on this node and cannot be pulled: {why}; correct its name, or build or load it on this node"))
         })

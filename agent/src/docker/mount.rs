@@ -1,11 +1,13 @@
 //! What is mounted into a container, and what never is.
 
+use super::Config;
 use super::container::{Refusal, resolve};
 use super::policy::Policy;
 use belfry_mesh::package::Volume;
 use belfry_mesh::port::runtime::Spec;
 use bollard::models::{Mount, MountType};
 use std::path::{Component, Path};
+use tokio::fs::canonicalize;
 
 /// Where a container would find the engine, and with it the node.
 const SOCKETS: [&str; 4] = ["docker.sock", "containerd.sock", "podman.sock", "crio.sock"];
@@ -17,18 +19,18 @@ const RUN: [&str; 2] = ["/run", "/var/run"];
 ///
 /// # Errors
 /// If one is of a directory that the operator does not allow, or would show the engine's socket.
-pub(super) fn mounts(spec: &Spec, policy: &Policy) -> Result<Vec<Mount>, Refusal> {
+pub(super) fn mounts(spec: &Spec, config: &Config) -> Result<Vec<Mount>, Refusal> {
     let volumes = &spec.manifest.deployment().volumes;
     volumes
         .iter()
-        .map(|volume| mount(volume, spec, policy))
+        .map(|volume| mount(volume, spec, config))
         .collect()
 }
 
-fn mount(volume: &Volume, spec: &Spec, policy: &Policy) -> Result<Mount, Refusal> {
+fn mount(volume: &Volume, spec: &Spec, config: &Config) -> Result<Mount, Refusal> {
     let (source, target) = (
-        resolve(&volume.host, spec)?,
-        resolve(&volume.container, spec)?,
+        resolve(&volume.host, spec, config)?,
+        resolve(&volume.container, spec, config)?,
     );
     if !is_plain(Path::new(&target)) || target == "/" {
         return Err(format!(
@@ -40,7 +42,7 @@ fn mount(volume: &Volume, spec: &Spec, policy: &Policy) -> Result<Mount, Refusal
         let own = format!("belfry-{}-{source}", spec.slot.trigger);
         (MountType::VOLUME, own)
     } else {
-        allow(&source, policy)?;
+        allow(&source, &config.policy)?;
         (MountType::BIND, source)
     };
     Ok(Mount {
@@ -52,6 +54,37 @@ fn mount(volume: &Volume, spec: &Spec, policy: &Policy) -> Result<Mount, Refusal
     })
 }
 
+/// Makes mounts of the node's directories be of what they really are, where symbolic links lead.
+///
+/// # Errors
+/// If one is not there, or leads out of what the operator allows.
+pub(super) async fn follow(mounts: &mut [Mount], policy: &Policy) -> Result<(), Refusal> {
+    let is_bind = |mount: &&mut Mount| mount.typ == Some(MountType::BIND);
+    for mount in mounts.iter_mut().filter(is_bind) {
+        let Some(source) = &mount.source else {
+            continue;
+        };
+        let real = canonicalize(source).await.map_err(|error| {
+            format!("its package mounts `{source}`, which the agent cannot find on this node: {error}; create it, or correct it")
+        })?;
+        let mut allowed = Vec::new();
+        for directory in &policy.mounts {
+            allowed.extend(canonicalize(directory).await.ok());
+        }
+        let text = real.to_str().ok_or_else(|| {
+            format!("its package mounts `{source}`, which leads to a name that is no text")
+        })?;
+        refuse_engine(source, &real)?;
+        if !allowed.iter().any(|allowed| real.starts_with(allowed)) {
+            return Err(format!(
+                "its package mounts the node's directory `{source}`, which leads to {text} by a symbolic link; leave it out, or allow it on this node with --allow-mounts {text}"
+            ));
+        }
+        mount.source = Some(text.to_owned());
+    }
+    Ok(())
+}
+
 fn allow(source: &str, policy: &Policy) -> Result<(), Refusal> {
     let path = Path::new(source);
     if !is_plain(path) {
@@ -59,15 +92,7 @@ fn allow(source: &str, policy: &Policy) -> Result<(), Refusal> {
             "its package mounts `{source}`, which is neither the name of a volume nor an absolute path without `..`; correct it"
         ));
     }
-    let is_socket = path
-        .file_name()
-        .is_some_and(|name| SOCKETS.iter().any(|socket| name == *socket));
-    let shows_run = |run: &&str| Path::new(run).starts_with(path) || path.starts_with(run);
-    if is_socket || RUN.iter().any(shows_run) {
-        return Err(format!(
-            "its package mounts `{source}`, by which it would have the container engine and with it the node; no trigger gets that, so leave it out"
-        ));
-    }
+    refuse_engine(source, path)?;
     if policy
         .mounts
         .iter()
@@ -78,6 +103,20 @@ fn allow(source: &str, policy: &Policy) -> Result<(), Refusal> {
     Err(format!(
         "its package mounts the node's directory `{source}`; use a named volume, or allow it on this node with --allow-mounts {source}"
     ))
+}
+
+/// Refuses what would show the engine's socket.
+fn refuse_engine(source: &str, path: &Path) -> Result<(), Refusal> {
+    let is_socket = path
+        .file_name()
+        .is_some_and(|name| SOCKETS.iter().any(|socket| name == *socket));
+    let shows_run = |run: &&str| Path::new(run).starts_with(path) || path.starts_with(run);
+    if is_socket || RUN.iter().any(shows_run) {
+        return Err(format!(
+            "its package mounts `{source}`, by which it would have the container engine and with it the node; no trigger gets that, so leave it out"
+        ));
+    }
+    Ok(())
 }
 
 /// Absolute, and what it seems to be.
@@ -141,5 +180,50 @@ mod tests {
         );
         assert!(allow("./data", &policy).is_err() && allow("~/data", &policy).is_err());
         assert!(is_volume_name("history-1") && !is_volume_name("a/b") && !is_volume_name("."));
+    }
+
+    #[tokio::test]
+    async fn a_symbolic_link_does_not_lead_out_of_what_is_allowed() {
+        let node = tempfile::tempdir().unwrap();
+        let at = |name: &str| node.path().join(name);
+        for name in ["data", "data/real", "secret"] {
+            std::fs::create_dir(at(name)).unwrap();
+        }
+        for (link, to) in [
+            ("data/out", at("secret")),
+            ("data/in", at("data/real")),
+            ("data/engine", "/run".into()),
+            ("alias", at("data")),
+        ] {
+            std::os::unix::fs::symlink(to, at(link)).unwrap();
+        }
+        let follow = async |name: &str, allowed: &str| {
+            let policy = Policy {
+                mounts: vec![at(allowed), "/run".into()],
+                ..Policy::default()
+            };
+            let mut mounts = [Mount {
+                typ: Some(MountType::BIND),
+                source: Some(at(name).to_string_lossy().into_owned()),
+                ..Mount::default()
+            }];
+            follow(&mut mounts, &policy).await?;
+            Ok::<_, Refusal>(mounts[0].source.clone().unwrap())
+        };
+        let real = at("data/real").canonicalize().unwrap();
+        for (name, allowed) in [
+            ("data/in", "data"),
+            ("alias/real", "alias"),
+            ("alias/in", "data"),
+        ] {
+            let followed = follow(name, allowed).await.unwrap();
+            assert_eq!(Path::new(&followed), real, "{name}");
+        }
+        let refusal = follow("data/out", "data").await.unwrap_err();
+        assert!(refusal.contains("by a symbolic link"), "{refusal}");
+        let refusal = follow("data/engine", "data").await.unwrap_err();
+        assert!(refusal.contains("container engine"), "{refusal}");
+        let refusal = follow("data/none", "data").await.unwrap_err();
+        assert!(refusal.contains("cannot find"), "{refusal}");
     }
 }

@@ -1,20 +1,37 @@
 //! What is there: the containers of this agent, and how they are.
 
 use super::labels::{self, Marks};
-use super::{Docker, pulse, unavailable};
-use belfry_mesh::port::runtime::{Error, Health, Instance};
+use super::{Docker, failure, pulse, unavailable};
+use belfry_mesh::package::Check;
+use belfry_mesh::placement::Slot;
+use belfry_mesh::port::runtime::{Error, Health, Instance, Stats};
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum as State};
-use bollard::query_parameters::ListContainersOptions;
+use bollard::query_parameters::{ListContainersOptions, StatsOptions};
+use futures::StreamExt;
 use std::collections::HashMap;
 use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::time::Instant;
 
 impl Docker {
     /// All containers of this mesh and node, in whatever state.
     pub(super) async fn summaries(&self) -> Result<Vec<ContainerSummary>, Error> {
+        self.listed(labels::filter(&self.config.owner)).await
+    }
+
+    /// Those of one slot.
+    pub(super) async fn summaries_of(&self, slot: &Slot) -> Result<Vec<ContainerSummary>, Error> {
+        self.listed(labels::slot_filter(&self.config.owner, slot))
+            .await
+    }
+
+    async fn listed(
+        &self,
+        filters: HashMap<String, Vec<String>>,
+    ) -> Result<Vec<ContainerSummary>, Error> {
         let options = ListContainersOptions {
             all: true,
-            filters: Some(labels::filter(&self.config.owner)),
+            filters: Some(filters),
             ..ListContainersOptions::default()
         };
         let listed = self.engine.list_containers(Some(options)).await;
@@ -25,12 +42,14 @@ impl Docker {
     pub(super) async fn observe(&self, summary: &ContainerSummary) -> Option<Instance> {
         let marks = Marks::read(summary.labels.as_ref()?)?;
         let id = summary.id.clone()?;
-        let origin = self
+        let place = self
             .address(summary)
-            .map(|address| format!("http://{address}:{}", marks.port));
+            .map(|address| format!("{address}:{}", marks.port));
         let health = match summary.state {
             Some(State::REMOVING) => return None,
-            Some(State::RUNNING | State::PAUSED) => self.health(&id, origin.as_deref()).await,
+            Some(State::RUNNING | State::PAUSED) => {
+                self.health(&id, place.as_deref(), &marks.health).await
+            }
             Some(State::CREATED) if self.is_making(&marks) => Health::Starting,
             // Created and never started: whoever made it was killed in between.
             Some(State::CREATED) => Health::Exited(None),
@@ -46,7 +65,7 @@ impl Docker {
             slot: marks.slot,
             revision: marks.revision,
             health,
-            event_url: origin.map(|origin| origin + &marks.path),
+            event_url: place.map(|place| format!("http://{place}{}", marks.path)),
         })
     }
 
@@ -56,15 +75,12 @@ impl Docker {
             .retain(|id, _| summaries.iter().any(|there| there.id.as_ref() == Some(id)));
     }
 
-    async fn health(&self, id: &str, origin: Option<&str>) -> Health {
+    async fn health(&self, id: &str, place: Option<&str>, check: &Check) -> Health {
         let known = self.pulses().get(id).cloned();
         let mut pulse = known.unwrap_or_else(|| pulse::Pulse::new(Instant::now()));
         if pulse.is_due(Instant::now()) {
-            let check = match origin {
-                Some(origin) => pulse::check(&self.http, origin).await,
-                None => Err("it has no address on its network".to_owned()),
-            };
-            pulse.take(Instant::now(), check);
+            let checked = pulse::check(&self.http, place, check).await;
+            pulse.take(Instant::now(), checked);
         }
         let health = pulse.health(Instant::now(), self.config.patience);
         self.pulses().insert(id.to_owned(), pulse);
@@ -84,7 +100,7 @@ impl Docker {
         };
         let mut names: Vec<&String> = networks.keys().collect();
         names.sort();
-        address(&self.config.network).or_else(|| names.into_iter().find_map(address))
+        address(&self.config.network()).or_else(|| names.into_iter().find_map(address))
     }
 
     fn is_making(&self, marks: &Marks) -> bool {
@@ -98,6 +114,40 @@ impl Docker {
         // The engine may have started it again meanwhile, and says 0 of one that runs.
         let runs = state.running == Some(true) && state.restarting != Some(true);
         state.exit_code.filter(|_| !runs)
+    }
+
+    /// What a container uses, see [`Runtime::stats`](belfry_mesh::port::runtime::Runtime::stats).
+    pub(super) async fn measure(&self, id: &str) -> Result<Stats, Error> {
+        let options = StatsOptions {
+            stream: false,
+            // Without waiting for a second look, which only a share of the processor needs.
+            one_shot: true,
+        };
+        let told = self.engine.stats(id, Some(options)).boxed().next().await;
+        let told = match told {
+            Some(Ok(told)) => told,
+            Some(Err(error)) if failure::status(&error) == Some(404) => {
+                return Err(Error::NotFound(id.to_owned()));
+            }
+            Some(Err(error)) => return Err(unavailable(&error)),
+            None => return Ok(Stats::default()),
+        };
+        let memory = told.memory_stats.unwrap_or_default();
+        let cached = memory.stats.as_ref().and_then(|stats| {
+            // The names of the two versions of control groups.
+            let either = stats.get("total_inactive_file");
+            either.or_else(|| stats.get("inactive_file")).copied()
+        });
+        let used = told
+            .cpu_stats
+            .and_then(|stats| stats.cpu_usage?.total_usage);
+        Ok(Stats {
+            memory_bytes: memory
+                .usage
+                .map(|usage| usage.saturating_sub(cached.unwrap_or(0))),
+            cpu_seconds: used.map(|used| Duration::from_nanos(used).as_secs_f64()),
+            pids: told.pids_stats.and_then(|stats| stats.current),
+        })
     }
 
     fn pulses(&self) -> MutexGuard<'_, HashMap<String, pulse::Pulse>> {

@@ -1,14 +1,22 @@
 //! Whether a container is well: what its health checks have shown so far, and what follows from that.
 
+use belfry_mesh::package::Check;
 use belfry_mesh::port::runtime::Health;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
 
 /// How long one health check may take.
 const CHECK: Duration = Duration::from_secs(1);
 
-/// How long a container that is well is left alone before it is checked again.
-const AGAIN: Duration = Duration::from_secs(5);
+/// How long a container that is well is left alone before it is checked again; and one that has been well for a minute.
+const AGAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(9));
+
+/// When that is.
+const STEADY: Duration = Duration::from_secs(60);
+
+/// The most of an answer that is read, in bytes, so that its connection can be used again.
+const MAX_ANSWER: usize = 64 << 10;
 
 /// How long one that was well is borne with, and how many failed checks in a row at least.
 const BORNE: (Duration, u32) = (Duration::from_secs(10), 2);
@@ -17,6 +25,8 @@ const BORNE: (Duration, u32) = (Duration::from_secs(10), 2);
 #[derive(Debug, Clone)]
 pub(super) struct Pulse {
     since: Instant,
+    /// Since when every check has shown it well.
+    steady: Option<Instant>,
     /// When it last was well.
     well: Option<Instant>,
     /// How many checks in a row have failed, and why the last one did.
@@ -28,6 +38,7 @@ impl Pulse {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             since: now,
+            steady: None,
             well: None,
             failed: (0, String::new()),
         }
@@ -35,10 +46,12 @@ impl Pulse {
 
     /// Whether it is to be checked again.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.failed.0 > 0
-            || self
-                .well
-                .is_none_or(|well| now.duration_since(well) >= AGAIN)
+        let is_steady = self
+            .steady
+            .is_some_and(|since| now.duration_since(since) >= STEADY);
+        let again = if is_steady { AGAIN.1 } else { AGAIN.0 };
+        let is_over = |well| now.duration_since(well) >= again;
+        self.failed.0 > 0 || self.well.is_none_or(is_over)
     }
 
     /// Takes note of a check.
@@ -46,9 +59,13 @@ impl Pulse {
         match check {
             Ok(()) => {
                 self.well = Some(now);
+                self.steady.get_or_insert(now);
                 self.failed.0 = 0;
             }
-            Err(why) => self.failed = (self.failed.0.saturating_add(1), why),
+            Err(why) => {
+                self.steady = None;
+                self.failed = (self.failed.0.saturating_add(1), why);
+            }
         }
     }
 
@@ -64,19 +81,56 @@ impl Pulse {
     }
 }
 
-/// Checks a container: `GET /health` (the trigger contract), where any 2xx is well.
-pub(super) async fn check(http: &reqwest::Client, origin: &str) -> Result<(), String> {
-    let url = format!("{origin}/health");
-    match http.get(&url).timeout(CHECK).send().await {
-        Ok(response) if response.status().is_success() => Ok(()),
+/// Checks a container that runs, by what its package says, at its address and port.
+pub(super) async fn check(
+    http: &reqwest::Client,
+    place: Option<&str>,
+    check: &Check,
+) -> Result<(), String> {
+    let place = || place.ok_or_else(|| "it has no address on its network".to_owned());
+    match check {
+        Check::Running => Ok(()),
+        Check::Connect => connect(place()?).await,
+        Check::Get(path) => get(http, &format!("http://{}{path}", place()?)).await,
+    }
+}
+
+async fn connect(place: &str) -> Result<(), String> {
+    match timeout(CHECK, TcpStream::connect(place)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(_)) => Err(format!("it takes no connection at {place}")),
+        Err(_) => Err(format!(
+            "it takes no connection at {place} within {CHECK:?}"
+        )),
+    }
+}
+
+/// Any 2xx is well.
+async fn get(http: &reqwest::Client, url: &str) -> Result<(), String> {
+    match http.get(url).timeout(CHECK).send().await {
+        Ok(response) if response.status().is_success() => {
+            read(response).await;
+            Ok(())
+        }
         Ok(response) => Err(format!(
-            "it answers GET /health with {}",
+            "it answers GET {url} with {}",
             response.status().as_u16()
         )),
         Err(error) if error.is_timeout() => {
             Err(format!("it does not answer GET {url} within {CHECK:?}"))
         }
         Err(_) => Err(format!("GET {url} does not reach it")),
+    }
+}
+
+/// Reads an answer whose body says nothing.
+async fn read(mut response: reqwest::Response) {
+    let mut length = 0;
+    while length < MAX_ANSWER {
+        match response.chunk().await {
+            Ok(Some(chunk)) => length += chunk.len(),
+            _ => return,
+        }
     }
 }
 
@@ -105,7 +159,7 @@ mod tests {
         let began = Instant::now();
         let mut pulse = Pulse::new(began);
         pulse.take(began, Ok(()));
-        assert!(!pulse.is_due(began) && pulse.is_due(began + AGAIN));
+        assert!(!pulse.is_due(began) && pulse.is_due(began + AGAIN.0));
         let late = began + Duration::from_secs(20);
         pulse.take(late, Err("503".into()));
         assert_eq!(pulse.health(late, PATIENCE), Health::Healthy);
@@ -115,5 +169,27 @@ mod tests {
             pulse.health(late, PATIENCE),
             Health::Unhealthy("503".into())
         );
+    }
+
+    #[test]
+    fn one_that_has_long_been_well_is_asked_less_often() {
+        let began = Instant::now();
+        let mut pulse = Pulse::new(began);
+        pulse.take(began, Ok(()));
+        let later = began + STEADY;
+        pulse.take(later, Ok(()));
+        assert!(!pulse.is_due(later + AGAIN.0) && pulse.is_due(later + AGAIN.1));
+        pulse.take(later, Err("503".into()));
+        pulse.take(later, Ok(()));
+        assert!(pulse.is_due(later + AGAIN.0));
+    }
+
+    #[tokio::test]
+    async fn a_service_is_well_if_its_port_takes_a_connection() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let place = listener.local_addr().unwrap().to_string();
+        assert_eq!(connect(&place).await, Ok(()));
+        drop(listener);
+        assert!(connect(&place).await.unwrap_err().contains(&place));
     }
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use belfry_mesh::port::Error;
-use belfry_mesh::port::calls::{Calls, Handler, Serving};
+use belfry_mesh::port::calls::{Answer, Calls, Handler, Serving};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,7 +56,7 @@ impl Calls for Switchboard {
         subject: &str,
         payload: Bytes,
         deadline: Duration,
-    ) -> Result<Bytes, Error> {
+    ) -> Result<Answer, Error> {
         let handler = self
             .pick(subject)
             .ok_or_else(|| Error::NotFound(format!("a service of `{subject}`")))?;

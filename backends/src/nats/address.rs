@@ -34,6 +34,20 @@ impl Address {
         }
     }
 
+    /// Where this process has its answers sent: a user's own place, so that its permissions can keep everybody else's from it.
+    pub(super) fn inbox(&self) -> String {
+        let is_token = |user: &String| {
+            let mut bytes = user.bytes();
+            !user.is_empty() && bytes.all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        };
+        let user = self
+            .servers
+            .iter()
+            .find_map(|server| server.password().and(server.username()).map(decode))
+            .filter(is_token);
+        user.map_or_else(|| "_INBOX".to_owned(), |user| format!("_INBOX_{user}"))
+    }
+
     /// The options with the credentials of the first server that has any: a user and a password, or a token alone.
     pub(super) fn authenticate(&self, options: ConnectOptions) -> ConnectOptions {
         match self
@@ -85,6 +99,19 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(decode(text), decoded);
+        }
+    }
+
+    #[test]
+    fn a_user_has_an_inbox_of_its_own() {
+        for (url, inbox) in [
+            ("nats://a:1", "_INBOX"),
+            ("nats://t0ken@a:1", "_INBOX"),
+            ("nats://gateway:s3cret@a:1,nats://b:1", "_INBOX_gateway"),
+            ("nats://a:1,nats://node%2D1:s3cret@b:1", "_INBOX_node-1"),
+            ("nats://who.ever%3E:s3cret@a:1", "_INBOX"),
+        ] {
+            assert_eq!(Address::parse(&url.into()).unwrap().inbox(), inbox);
         }
     }
 

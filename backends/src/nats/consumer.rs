@@ -5,7 +5,7 @@ use super::link::Link;
 use super::message::{Entry, Place};
 use super::pull::{News, Pull, Wait};
 use super::{events, layout};
-use async_nats::Message;
+use async_nats::{HeaderMap, Message};
 use async_trait::async_trait;
 use belfry_mesh::name::TriggerName;
 use belfry_mesh::port::Error;
@@ -209,6 +209,8 @@ impl Drop for Deliveries {
 /// Hands back what was never handed out. If that is lost, its claim ends by itself.
 async fn hand_back(link: &Link, message: &Message) {
     if let Some(reply) = &message.reply {
-        let _ = link.say(reply.clone(), "-NAK".into()).await;
+        let _ = link
+            .say(reply.clone(), HeaderMap::new(), "-NAK".into())
+            .await;
     }
 }

@@ -11,6 +11,7 @@ use belfry_mesh::port::state::Bucket;
 use plan::{Plan, plan};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 /// The stream of the events.
 pub(super) const EVENTS: &str = "BELFRY_EVENTS";
@@ -27,13 +28,31 @@ const BUCKET_BYTES: u64 = 256 << 20;
 /// How full a stream may be, in bytes below its limit, before it counts as full.
 const ROOM: u64 = 4 * 1024;
 
-/// Makes sure that the server has what Belfry needs.
+/// How often a stream is looked for that somebody else is to make.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How long a cluster that has no leader yet, or not enough servers, is waited for, in deadlines of an answer.
+const START: u32 = 10;
+
+/// Makes sure that the server has what Belfry needs. What this process may not make it waits for, without end: somebody who may is
+/// to come.
 ///
 /// # Errors
 /// [`Error::Refused`] if it cannot have it, [`Error::Unavailable`] if it does not answer.
 pub(super) async fn prepare(link: &Link, config: &Config) -> Result<(), Error> {
+    let began = Instant::now();
     for wanted in wanted(config) {
-        ensure(link, &wanted).await?;
+        loop {
+            match ensure(link, &wanted).await {
+                Err(error @ Error::Unavailable { .. })
+                    if link.is_up() && began.elapsed() < START * link.deadline() =>
+                {
+                    tracing::warn!(%error, "the bus is not ready; trying again");
+                    sleep(LOOK).await;
+                }
+                other => break other?,
+            }
+        }
     }
     Ok(())
 }
@@ -176,6 +195,13 @@ async fn ensure(link: &Link, wanted: &Map<String, Value>) -> Result<(), Error> {
                 Err(refusal) if refusal.is(ErrorCode::STREAM_NAME_EXIST) => {
                     info(link, name).await.map_err(failed)?
                 }
+                Err(refusal) if refusal.is_forbidden() => {
+                    tracing::info!(
+                        stream = name,
+                        "this user may not make it; waiting until a process that may has done so (the console)"
+                    );
+                    made(link, name).await.map_err(failed)?
+                }
                 Err(refusal) => return Err(failed(refusal)),
             }
         }
@@ -195,12 +221,27 @@ async fn ensure(link: &Link, wanted: &Map<String, Value>) -> Result<(), Error> {
         );
     }
     if let Some(change) = change {
-        tracing::info!(stream = name, "the stream is widened to what is configured");
-        link.api::<Value>(&format!("STREAM.UPDATE.{name}"), &change)
-            .await
-            .map_err(failed)?;
+        let verb = format!("STREAM.UPDATE.{name}");
+        match link.api::<Value>(&verb, &change).await {
+            Ok(_) => tracing::info!(stream = name, "the stream is widened to what is configured"),
+            Err(refusal) if refusal.is_forbidden() => tracing::info!(
+                stream = name,
+                "it is narrower than configured, and this user may not widen it; a process that may does so (the console)"
+            ),
+            Err(refusal) => return Err(failed(refusal)),
+        }
     }
     Ok(())
+}
+
+/// The stream, once somebody else has made it.
+async fn made(link: &Link, stream: &str) -> Result<Value, Refusal> {
+    loop {
+        match info(link, stream).await {
+            Err(refusal) if refusal.is(ErrorCode::STREAM_NOT_FOUND) => sleep(LOOK).await,
+            other => return other,
+        }
+    }
 }
 
 async fn info(link: &Link, stream: &str) -> Result<Value, Refusal> {

@@ -21,6 +21,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+/// How long the answer to a renewal is waited for: this part of the time to live, and half a second at least. What was asked of a
+/// leader that died is never answered, and the next one is elected within seconds: better ask again. A renewal that was stored though
+/// its answer was not waited for is recognised.
+const PATIENCE: (u32, Duration) = (8, Duration::from_millis(500));
+
 /// The leases.
 pub(super) struct Bucket {
     link: Arc<Link>,
@@ -141,6 +146,7 @@ async fn renew(terms: &Terms, state: &watch::Sender<State>, ended: &Cancellation
         let answer = tokio::select! {
             biased;
             () = sleep_until(deadline) => Ok(None),
+            () = sleep((terms.ttl / PATIENCE.0).max(PATIENCE.1)) => Err(terms.link.unavailable("no answer in time")),
             answer = terms.renew(revision) => answer,
         };
         match answer {

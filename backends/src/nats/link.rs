@@ -6,6 +6,7 @@ mod refusal;
 pub(super) use refusal::Refusal;
 
 use super::address::Address;
+use crate::Config;
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::response::Response;
 use async_nats::subject::ToSubject;
@@ -36,10 +37,14 @@ const RECONNECT: Duration = Duration::from_millis(250);
 /// How many messages may wait for the connection: so many at most are held in memory while the server is silent.
 const QUEUE: usize = 256;
 
+/// A subject that nobody listens to.
+const NOBODY: &str = "belfry.nobody";
+
 /// The connection.
 pub(super) struct Link {
     client: Client,
     address: String,
+    inbox: String,
     deadline: Duration,
     news: watch::Receiver<News>,
     tracker: TaskTracker,
@@ -49,10 +54,12 @@ impl Link {
     /// Connects, once: an address that is wrong must not be tried for ever. From then on the connection comes back by itself.
     pub(super) async fn connect(
         url: &SecretString,
-        deadline: Duration,
+        config: &Config,
         tracker: TaskTracker,
     ) -> Result<Self, Error> {
         let address = Address::parse(url)?;
+        let deadline = config.nats_deadline;
+        let inbox = config.nats_inbox.clone().unwrap_or_else(|| address.inbox());
         let (sender, mut news) = watch::channel(News::default());
         let shown = address.shown.clone();
         let options = ConnectOptions::new()
@@ -61,6 +68,7 @@ impl Link {
             .request_timeout(Some(deadline))
             .ping_interval(PING)
             .client_capacity(QUEUE)
+            .custom_inbox_prefix(&inbox)
             .reconnect_delay_callback(backoff)
             .event_callback(move |event| {
                 note(&sender, event, &shown);
@@ -77,6 +85,7 @@ impl Link {
         let link = Self {
             client,
             address,
+            inbox,
             deadline,
             news,
             tracker,
@@ -100,6 +109,11 @@ impl Link {
 
     pub(super) fn deadline(&self) -> Duration {
         self.deadline
+    }
+
+    /// Whether the connection is there.
+    pub(super) fn is_up(&self) -> bool {
+        self.news.borrow().up
     }
 
     /// The number of the connection: another after it was lost.
@@ -143,10 +157,61 @@ impl Link {
     }
 
     /// Says something, without knowing whether it is heard.
-    pub(super) async fn say(&self, subject: impl ToSubject, payload: Bytes) -> Result<(), Error> {
-        match timeout(self.deadline, self.client.publish(subject, payload)).await {
+    pub(super) async fn say(
+        &self,
+        subject: impl ToSubject,
+        headers: HeaderMap,
+        payload: Bytes,
+    ) -> Result<(), Error> {
+        let say = async {
+            if headers.is_empty() {
+                self.client.publish(subject, payload).await
+            } else {
+                let client = &self.client;
+                client.publish_with_headers(subject, headers, payload).await
+            }
+        };
+        match timeout(self.deadline, say).await {
             Ok(said) => said.map_err(|error| self.unavailable(error)),
             Err(_) => Err(self.unavailable("it takes no more messages")),
+        }
+    }
+
+    /// How often the server has complained so far.
+    pub(super) fn complaints(&self) -> u64 {
+        self.news.borrow().complaints
+    }
+
+    /// What the server has said against this subject since it had complained so often.
+    pub(super) fn complaint(&self, since: u64, subject: &str) -> Option<Error> {
+        let news = self.news.borrow();
+        news.complaint(since, subject).map(|why| self.refused(why))
+    }
+
+    /// Returns once the server says, after it had complained so often, that this subject is not for this process.
+    pub(super) async fn forbidden(&self, since: u64, subject: &str) -> Error {
+        let mut news = self.news.clone();
+        let told = news.wait_for(|news| news.complaint(since, subject).is_some());
+        match told.await.ok().as_deref() {
+            Some(news) => self.refused(news.complaint(since, subject).unwrap_or_default()),
+            None => self.unavailable("the connection was closed"),
+        }
+    }
+
+    /// Returns once the server has taken what was sent before: it answers in order, and knows at once that nobody listens here.
+    pub(super) async fn sync(&self) -> Result<(), Error> {
+        let since = self.complaints();
+        let request = Request::new().timeout(Some(self.deadline));
+        let answer = self.client.send_request(NOBODY, request);
+        tokio::select! {
+            answer = answer => match answer {
+                Err(error) if error.kind() != RequestErrorKind::NoResponders => {
+                    Err(self.unavailable(error))
+                }
+                _ => Ok(()),
+            },
+            // That too is said in order.
+            _ = self.forbidden(since, NOBODY) => Ok(()),
         }
     }
 
@@ -162,7 +227,14 @@ impl Link {
         if let Some(headers) = headers {
             request = request.headers(headers);
         }
-        match timeout(self.deadline, self.client.send_request(subject, request)).await {
+        let since = self.complaints();
+        let answer = timeout(self.deadline, self.client.send_request(subject, request));
+        let answer = tokio::select! {
+            biased;
+            answer = answer => answer,
+            refused = self.forbidden(since, &asked) => return Err(refused),
+        };
+        match answer {
             Ok(Ok(message)) => Ok(message),
             Ok(Err(error)) => Err(match error.kind() {
                 RequestErrorKind::TimedOut => self.silent(&asked),
@@ -244,14 +316,26 @@ impl Link {
         }
     }
 
-    /// No answer came. A server that forbids a subject says so only beside it, and then says nothing more.
+    fn refused(&self, why: &str) -> Error {
+        Error::Refused {
+            what: self.address.clone(),
+            why: why.to_owned(),
+        }
+    }
+
+    /// No answer came. A server that forbids a subject says so only beside it, and then says nothing more; so it does where the
+    /// answers would have come.
     fn silent(&self, subject: &str) -> Error {
-        match &self.news.borrow().complaint {
-            Some(complaint) if complaint.contains(&format!("\"{subject}\"")) => Error::Refused {
-                what: self.address.clone(),
-                why: complaint.clone(),
-            },
-            _ => self.unavailable(format!("no answer within {} ms", self.deadline.as_millis())),
+        let news = self.news.borrow();
+        if let Some(why) = news.complaint(0, subject) {
+            return self.refused(why);
+        }
+        match news.inbox_complaint(&self.inbox) {
+            Some(why) => self.refused(&format!(
+                "{why}: its answers would come there; let the user subscribe to `{}.>`, or name the inbox that it may use",
+                self.inbox
+            )),
+            None => self.unavailable(format!("no answer within {} ms", self.deadline.as_millis())),
         }
     }
 

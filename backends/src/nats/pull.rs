@@ -14,14 +14,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long the server keeps a request.
-const EXPIRES: Duration = Duration::from_secs(30);
+/// How long the server keeps a request. Until then it gives messages to a process that is frozen or cut off, and whose connection
+/// it does not miss yet, so that they wait for the end of their claim; and each end costs a consumer that is idle a request.
+const EXPIRES: Duration = Duration::from_secs(8);
 
-/// How often the server says that it still has a request for which it has no message.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How often the server says that it still has a request for which it has no message: once, half-way.
+const HEARTBEAT: Duration = Duration::from_secs(4);
 
 /// How long nothing may be heard before a request counts as forgotten.
-const SILENCE: Duration = Duration::from_secs(12);
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// A consumer that is pulled.
 pub(super) struct Pull {

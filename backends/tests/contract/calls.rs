@@ -2,7 +2,7 @@
 
 use crate::{Fixture, open, within};
 use belfry_mesh::port::Error;
-use belfry_mesh::port::calls::Handler;
+use belfry_mesh::port::calls::{Answer, Handler};
 use bytes::Bytes;
 use futures::future::{self, BoxFuture};
 use std::sync::Arc;
@@ -27,8 +27,40 @@ pub(crate) async fn a_request_is_answered_byte_for_byte<F: Fixture>() {
                 .request("belfry.cmd.echo", payload.clone(), DEADLINE)
                 .await
                 .unwrap(),
-            payload
+            Answer::from(payload)
         );
+    }
+}
+
+pub(crate) async fn a_fault_reaches_who_asked_with_its_body<F: Fixture>() {
+    let (_fixture, ports) = open::<F>().await;
+    let body = Bytes::from_static(b"{\"detail\":\"trigger `a` is not installed\"}");
+    let fault = Answer::fault(404, "trigger `a` is not installed", body);
+    let serving = {
+        let fault = fault.clone();
+        handler(move |_| future::ready(fault.clone()))
+    };
+    let _serving = ports.calls.serve("belfry.cmd.fail", serving).await.unwrap();
+    let answer = ports
+        .calls
+        .request("belfry.cmd.fail", Bytes::new(), DEADLINE)
+        .await
+        .unwrap();
+    assert_eq!(answer, fault);
+}
+
+pub(crate) async fn one_process_serves_many_subjects<F: Fixture>() {
+    let (_fixture, ports) = open::<F>().await;
+    let mut servings = Vec::new();
+    for verb in ["install", "start", "stop"] {
+        let name = handler(move |_| future::ready(Bytes::from(verb)));
+        let subject = format!("belfry.cmd.trigger.{verb}");
+        servings.push(ports.calls.serve(&subject, name).await.unwrap());
+    }
+    for verb in ["stop", "install", "start"] {
+        let subject = format!("belfry.cmd.trigger.{verb}");
+        let answer = ports.calls.request(&subject, Bytes::new(), DEADLINE).await;
+        assert_eq!(answer.unwrap().payload, verb);
     }
 }
 
@@ -52,7 +84,7 @@ pub(crate) async fn a_request_that_is_not_answered_fails_at_its_deadline<F: Fixt
     let (_fixture, ports) = open::<F>().await;
     let _serving = ports
         .calls
-        .serve("belfry.cmd.mute", handler(|_| future::pending()))
+        .serve("belfry.cmd.mute", handler(|_| future::pending::<Answer>()))
         .await
         .unwrap();
     let (deadline, asked) = (Duration::from_millis(300), Instant::now());
@@ -111,7 +143,7 @@ pub(crate) async fn requests_are_answered_side_by_side<F: Fixture>() {
             .request("belfry.cmd.meet", Bytes::from(vec![i]), DEADLINE)
     });
     for (i, answer) in (0_u8..).zip(future::join_all(requests).await) {
-        assert_eq!(answer.unwrap(), [i][..]);
+        assert_eq!(answer.unwrap().payload, [i][..]);
     }
 }
 
@@ -177,7 +209,10 @@ pub(crate) async fn a_caller_who_hangs_up_interrupts_no_handler<F: Fixture>() {
 
 fn handler<R>(answer: impl Fn(Bytes) -> R + Send + Sync + 'static) -> Handler
 where
-    R: Future<Output = Bytes> + Send + 'static,
+    R: Future<Output: Into<Answer>> + Send + 'static,
 {
-    Arc::new(move |payload| -> BoxFuture<'static, Bytes> { Box::pin(answer(payload)) })
+    Arc::new(move |payload| -> BoxFuture<'static, Answer> {
+        let answer = answer(payload);
+        Box::pin(async { answer.await.into() })
+    })
 }

@@ -171,6 +171,8 @@ macro_rules! contract {
         }
         crate::sentences! { $fixture, calls:
             a_request_is_answered_byte_for_byte
+            a_fault_reaches_who_asked_with_its_body
+            one_process_serves_many_subjects
             a_request_that_nobody_serves_fails_at_once
             a_request_that_is_not_answered_fails_at_its_deadline
             who_stops_serving_is_asked_no_more

@@ -7,7 +7,8 @@ use crate::answer::{Install, Installed};
 use axum::extract::State;
 use belfry_mesh::port::packages::Reference;
 use belfry_mesh::signature::Auth;
-use belfry_mesh::{Target, TriggerName, control};
+use belfry_mesh::package::Kind;
+use belfry_mesh::{Target, TriggerName, control, target};
 use semver::Version;
 use serde::Deserialize;
 use serde_json::Value;
@@ -106,7 +107,11 @@ async fn carry_out(
     by: By,
     asked: Install,
 ) -> Result<axum::Json<Installed>, Refusal> {
-    let target = Target::try_new(asked.workflow_id, asked.team_id).map_err(control::Error::from)?;
+    let target = match Target::try_new(asked.workflow_id, asked.team_id) {
+        Ok(target) => Some(target),
+        Err(target::Error::Missing) => None,
+        Err(both) => return Err(control::Error::from(both).into()),
+    };
     let name = asked
         .name
         .as_deref()
@@ -124,6 +129,7 @@ async fn carry_out(
         return Err(Refusal::bad_request(detail));
     }
     let request = control::Install {
+        kind: Kind::Trigger,
         package: reference.name,
         version: reference.version,
         registry: from.registry_id,
@@ -131,6 +137,8 @@ async fn carry_out(
         target,
         config: asked.config,
         auth: asked.auth.map(auth).transpose()?,
+        replicas: None,
+        constraints: Vec::new(),
     };
     let control = api.control.clone();
     let done = api

@@ -2,17 +2,19 @@
 
 use super::{Error, Install};
 use crate::name::TriggerName;
-use crate::package::Source;
+use crate::package::{Kind, Source};
 use crate::port::log::Subscription;
 use crate::port::packages::Found;
 use crate::signature::SecretRef;
-use crate::trigger::{Change, Desired, Trigger};
+use crate::target;
+use crate::trigger::{Change, Desired, MAX_REPLICAS, Rejected, Trigger};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long a delivery stays its holder's without a sign of life: three heartbeats of the pump may be missed.
-const CLAIM: Duration = Duration::from_secs(30);
+/// How long a delivery stays its holder's without a sign of life: two renewals of the pump may be missed. It is the default
+/// time to live of a slot's lease too, so that what a dead holder had in flight is free when its slot is.
+const CLAIM: Duration = Duration::from_secs(10);
 
 /// What a command does to the desired state.
 pub(super) enum Decision {
@@ -34,6 +36,17 @@ pub(super) fn install(
         Some(name) => name,
         None => TriggerName::parse(manifest.name().as_str())?,
     };
+    check_kind(request.kind, manifest.kind(), manifest.name().as_str())?;
+    let target = match (manifest.kind(), request.target) {
+        (Kind::Trigger, None) => return Err(target::Error::Missing.into()),
+        (Kind::Mcp, Some(_)) => {
+            return Err(Error::Unfit(format!(
+                "`{}` is an mcp, which runs no workflow and no team: leave workflow_id and team_id out",
+                manifest.name()
+            )));
+        }
+        (_, target) => target,
+    };
     if request.auth.is_some() && !matches!(manifest.source(), Source::Webhook(_)) {
         return Err(Error::Unfit(format!(
             "`auth` is for webhooks, and package `{}` takes its events from: {}",
@@ -44,11 +57,15 @@ pub(super) fn install(
     let trigger = Trigger {
         name,
         registry,
-        target: request.target,
+        target,
         user_config: request.config,
         auth: request.auth,
         desired: Desired::Running,
-        restarts: 0,
+        replicas: check_replicas(request.replicas.unwrap_or(1))?,
+        constraints: request.constraints,
+        containers: None,
+        fallback: None,
+        rejected: None,
         leaving: false,
         installed_at: now,
         change: Change {
@@ -75,7 +92,8 @@ pub(super) fn same_install(existing: &Trigger, asked: &Trigger) -> Result<(), Er
             existing.manifest.version()
         )
     } else if existing.target != asked.target {
-        let (kind, id) = existing.target.environment();
+        let target = existing.target.as_ref().map(target::Target::environment);
+        let (kind, id) = target.unwrap_or(("target", "none"));
         format!("the same package with {}=`{id}`", kind.to_lowercase())
     } else if existing.user_config != asked.user_config || existing.auth != asked.auth {
         "the same package with another configuration".to_owned()
@@ -88,18 +106,55 @@ pub(super) fn same_install(existing: &Trigger, asked: &Trigger) -> Result<(), Er
     })
 }
 
-/// What becomes of a trigger that should run or not.
-pub(super) fn desire(trigger: &Trigger, desired: Desired, what: &str) -> Result<Decision, Error> {
+/// What becomes of a trigger that should run or not. `revision` is that of its record.
+pub(super) fn desire(
+    trigger: &Trigger,
+    revision: u64,
+    desired: Desired,
+    what: &str,
+) -> Result<Decision, Error> {
     if trigger.desired == desired {
         return Ok(Decision::Keep);
     }
-    Ok(Decision::Write(
-        Box::new(Trigger {
-            desired,
-            ..trigger.clone()
-        }),
-        what.to_owned(),
-    ))
+    let desired = Trigger {
+        desired,
+        ..same_containers(trigger, revision)
+    };
+    Ok(Decision::Write(Box::new(desired), what.to_owned()))
+}
+
+/// What becomes of a trigger that should run or not have events: only one that runs can pause, only one that pauses go on.
+pub(super) fn pause(trigger: &Trigger, revision: u64, pause: bool) -> Result<Decision, Error> {
+    match (trigger.desired, pause) {
+        (Desired::Stopped, _) => Err(Error::Unfit(format!(
+            "`{}` is stopped; start it first (`belfry start {}`)",
+            trigger.name, trigger.name
+        ))),
+        (_, true) => desire(trigger, revision, Desired::Paused, "paused"),
+        (_, false) => desire(trigger, revision, Desired::Running, "resumed"),
+    }
+}
+
+/// What becomes of a trigger that should have so many slots.
+pub(super) fn scale(trigger: &Trigger, revision: u64, replicas: u32) -> Result<Decision, Error> {
+    let replicas = check_replicas(replicas)?;
+    if trigger.replicas == replicas {
+        return Ok(Decision::Keep);
+    }
+    let scaled = Trigger {
+        replicas,
+        ..same_containers(trigger, revision)
+    };
+    let what = format!("scaled from {} to {replicas}", trigger.replicas);
+    Ok(Decision::Write(Box::new(scaled), what))
+}
+
+/// The trigger in a new revision that its containers need not be made anew for.
+fn same_containers(trigger: &Trigger, revision: u64) -> Trigger {
+    Trigger {
+        containers: Some(trigger.container_revision(revision)),
+        ..trigger.clone()
+    }
 }
 
 /// What becomes of a trigger that is to be uninstalled.
@@ -116,24 +171,32 @@ pub(super) fn leave(trigger: &Trigger) -> Result<Decision, Error> {
 
 /// What becomes of a trigger that should start anew.
 pub(super) fn restart(trigger: &Trigger) -> Result<Decision, Error> {
-    let restarts = trigger.restarts + 1;
     let restarted = Trigger {
         desired: Desired::Running,
-        restarts,
+        containers: None,
         ..trigger.clone()
     };
     Ok(Decision::Write(Box::new(restarted), "restarted".to_owned()))
 }
 
-/// What becomes of a trigger whose newest package is this.
-pub(super) fn update(trigger: &Trigger, newest: &Found) -> Result<Decision, Error> {
+/// What becomes of a trigger whose newest package is this. It is on probation: the revision before it is gone back to if it does
+/// not hold; of two updates in a row, if the first has not proved itself, the one before both.
+pub(super) fn update(trigger: &Trigger, revision: u64, newest: &Found) -> Result<Decision, Error> {
     let (old, new) = (trigger.manifest.version(), newest.manifest.version());
     if new <= old {
         return Ok(Decision::Keep);
     }
+    check_kind(
+        trigger.kind(),
+        newest.manifest.kind(),
+        newest.manifest.name().as_str(),
+    )?;
     let updated = Trigger {
         manifest: newest.manifest.clone(),
         registry: newest.registry.clone(),
+        containers: None,
+        fallback: trigger.fallback.or(Some(revision)),
+        rejected: None,
         ..trigger.clone()
     };
     check_config(&updated)?;
@@ -143,18 +206,106 @@ pub(super) fn update(trigger: &Trigger, newest: &Found) -> Result<Decision, Erro
     ))
 }
 
+/// What becomes of a trigger whose operator wants the package back that it had in the revision `to`. Its configuration stays as
+/// it is now.
+pub(super) fn rollback(
+    trigger: &Trigger,
+    to: &Trigger,
+    to_revision: u64,
+) -> Result<Decision, Error> {
+    if to.manifest == trigger.manifest {
+        return Ok(Decision::Keep);
+    }
+    let back = Trigger {
+        manifest: to.manifest.clone(),
+        registry: to.registry.clone(),
+        containers: None,
+        fallback: None,
+        rejected: None,
+        ..trigger.clone()
+    };
+    check_config(&back)?;
+    let what = format!(
+        "rolled back from {} to {} (revision {to_revision})",
+        trigger.manifest.version(),
+        to.manifest.version()
+    );
+    Ok(Decision::Write(Box::new(back), what))
+}
+
+/// What becomes of a trigger whose update did not hold: the package of its fallback again, and the containers of that time where
+/// they still are.
+pub(super) fn reject(
+    trigger: &Trigger,
+    revision: u64,
+    fallback: (&Trigger, u64),
+    why: &str,
+    now: Timestamp,
+) -> (Trigger, String) {
+    let (to, to_revision) = fallback;
+    let version = trigger.manifest.version().to_string();
+    let what = format!(
+        "rolled back from {version} to {} by itself: {why}",
+        to.manifest.version()
+    );
+    let back = Trigger {
+        manifest: to.manifest.clone(),
+        registry: to.registry.clone(),
+        containers: Some(to.container_revision(to_revision)),
+        fallback: None,
+        rejected: Some(Rejected {
+            revision,
+            version,
+            why: why.to_owned(),
+            at: now,
+        }),
+        ..trigger.clone()
+    };
+    (back, what)
+}
+
+/// What becomes of a trigger whose update held.
+pub(super) fn confirm(trigger: &Trigger, revision: u64) -> (Trigger, String) {
+    let confirmed = Trigger {
+        fallback: None,
+        ..same_containers(trigger, revision)
+    };
+    let what = format!("the update to {} held", trigger.manifest.version());
+    (confirmed, what)
+}
+
 /// The place in the event log that a trigger needs.
 #[must_use]
 pub fn subscription(trigger: &Trigger) -> Subscription {
     let signals = match trigger.manifest.source() {
         Source::Event { pattern, .. } => vec![pattern.clone()],
-        Source::Webhook(_) | Source::Schedule { .. } | Source::Manual => Vec::new(),
+        Source::Webhook(_) | Source::Schedule { .. } | Source::Manual | Source::None => Vec::new(),
     };
     Subscription {
         trigger: trigger.name.clone(),
         signals,
         claim: CLAIM,
     }
+}
+
+fn check_kind(asked: Kind, found: Kind, package: &str) -> Result<(), Error> {
+    if asked == found {
+        return Ok(());
+    }
+    Err(Error::Unfit(format!(
+        "package `{package}` is of type `{}`, not `{}`",
+        found.as_str(),
+        asked.as_str()
+    )))
+}
+
+fn check_replicas(replicas: u32) -> Result<u32, Error> {
+    if (1..=MAX_REPLICAS).contains(&replicas) {
+        return Ok(replicas);
+    }
+    Err(Error::Unfit(format!(
+        "{replicas} replicas are not possible: 1 to {MAX_REPLICAS} are (`belfry stop` makes it run none)"
+    )))
 }
 
 /// A secret in the configuration would be in the state, in its history and in every answer: only its name may be.

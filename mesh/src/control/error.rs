@@ -1,6 +1,6 @@
 //! Why a command was refused.
 
-use crate::name::{self, TriggerName};
+use crate::name::{self, NodeName, TriggerName};
 use crate::{package, port, target};
 
 /// Why a command was refused.
@@ -9,6 +9,17 @@ pub enum Error {
     /// There is no trigger of that name.
     #[error("trigger `{0}` is not installed; `belfry list` shows those that are")]
     NotInstalled(TriggerName),
+    /// There is no node of that name.
+    #[error("there is no node `{0}`; `belfry nodes` shows those that are known")]
+    NoNode(NodeName),
+    /// The revision is not kept, or there is none to go back to.
+    #[error("{}", no_revision(name, *asked))]
+    NoRevision {
+        /// The trigger.
+        name: TriggerName,
+        /// The revision that was asked for; the last one with another package if none was.
+        asked: Option<u64>,
+    },
     /// The name belongs to something else.
     #[error(
         "the name `{name}` is taken by {what}; uninstall it first, or install under another name"
@@ -39,6 +50,17 @@ pub enum Error {
     Port(#[from] port::Error),
 }
 
+fn no_revision(name: &TriggerName, asked: Option<u64>) -> String {
+    match asked {
+        Some(revision) => format!(
+            "revision {revision} of `{name}` is not kept; `belfry history {name}` lists those that are"
+        ),
+        None => format!(
+            "`{name}` has had no other version of its package; there is nothing to roll back to"
+        ),
+    }
+}
+
 impl Error {
     /// The HTTP status that says the same.
     #[must_use]
@@ -47,6 +69,8 @@ impl Error {
         use port::packages::Error as P;
         match self {
             Self::NotInstalled(_)
+            | Self::NoNode(_)
+            | Self::NoRevision { .. }
             | Self::Packages(P::NotFound { .. } | P::UnknownRegistry { .. }) => S::NOT_FOUND,
             Self::NameTaken { .. } | Self::Port(port::Error::Conflict { .. }) => S::CONFLICT,
             Self::Unfit(_) | Self::Name(_) | Self::Target(_) | Self::Package(_) => S::BAD_REQUEST,

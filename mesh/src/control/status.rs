@@ -1,9 +1,10 @@
 //! How a trigger is: what should be beside what is, in the words that existing clients know, and some of our own.
 
-use crate::package::{Manifest, Source};
-use crate::placement::Slot;
+use crate::node::Node;
+use crate::package::{Kind, Manifest, Source};
+use crate::placement::{Constraint, Slot, fits};
 use crate::target::Target;
-use crate::trigger::{Desired, SlotState, SlotStatus, Trigger};
+use crate::trigger::{Desired, Rejected, SlotState, SlotStatus, Trigger};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -14,6 +15,8 @@ use std::sync::Arc;
 pub struct Status {
     /// Its name.
     pub name: String,
+    /// Whether it is a trigger or a service.
+    pub kind: Kind,
     /// The version of its package.
     pub version: String,
     /// The registry that its package came from.
@@ -34,12 +37,21 @@ pub struct Status {
     pub user_config: BTreeMap<String, String>,
     /// Whether it should run.
     pub desired: Desired,
+    /// How many slots it should have.
+    pub replicas: u32,
+    /// What its installer asks of a node.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub constraints: Vec<Constraint>,
     /// What it runs.
-    pub target: Target,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
     /// The revision of its desired state.
     pub revision: u64,
     /// What made that revision.
     pub change: String,
+    /// The update that did not hold and was taken back, until the next one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<Rejected>,
     /// Why it does not run, in words, when there is something to say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
@@ -62,8 +74,12 @@ pub enum RunState {
 impl Status {
     /// Puts together what should be and what is reported.
     #[must_use]
-    pub fn of(trigger: &Trigger, revision: u64, slots: Vec<(u32, SlotStatus)>) -> Self {
-        let slots: BTreeMap<_, _> = slots.into_iter().collect();
+    pub fn of(
+        trigger: &Trigger,
+        revision: u64,
+        slots: BTreeMap<u32, SlotStatus>,
+        nodes: &[Node],
+    ) -> Self {
         let state = run_state(&slots);
         let container = slots.values().find_map(|slot| slot.container_name.clone());
         let first = Slot {
@@ -72,6 +88,7 @@ impl Status {
         };
         Self {
             name: trigger.name.to_string(),
+            kind: trigger.kind(),
             version: trigger.manifest.version().to_string(),
             registry: trigger.registry.clone(),
             container_name: container.unwrap_or_else(|| first.container_name()),
@@ -82,10 +99,13 @@ impl Status {
             package: trigger.manifest.clone(),
             user_config: trigger.user_config.clone(),
             desired: trigger.desired,
+            replicas: trigger.replicas,
+            constraints: trigger.constraints.clone(),
             target: trigger.target.clone(),
             revision,
             change: trigger.change.what.clone(),
-            detail: detail(trigger, &slots),
+            rejected: trigger.rejected.clone(),
+            detail: detail(trigger, &slots, nodes),
             slots,
         }
     }
@@ -101,12 +121,18 @@ fn run_state(slots: &BTreeMap<u32, SlotStatus>) -> RunState {
     }
 }
 
-fn detail(trigger: &Trigger, slots: &BTreeMap<u32, SlotStatus>) -> Option<String> {
+fn detail(trigger: &Trigger, slots: &BTreeMap<u32, SlotStatus>, nodes: &[Node]) -> Option<String> {
     if let Some(told) = slots.values().find_map(|slot| slot.detail.clone()) {
         return Some(told);
     }
-    if trigger.desired == Desired::Running && slots.is_empty() {
-        return Some("no node has taken it yet; is an agent running? (`belfry agent`)".to_owned());
+    if slots.len() < trigger.replicas as usize {
+        return Some(unplaced(trigger, slots.len(), nodes));
+    }
+    if let Some(rejected) = &trigger.rejected {
+        return Some(format!(
+            "the update to {} did not hold and was rolled back: {}",
+            rejected.version, rejected.why
+        ));
     }
     let clockless = matches!(trigger.manifest.source(), Source::Schedule { .. });
     clockless.then(|| {
@@ -117,9 +143,29 @@ fn detail(trigger: &Trigger, slots: &BTreeMap<u32, SlotStatus>) -> Option<String
     })
 }
 
-/// Whether the slots are at the revision and neither starting nor unheld.
+/// Why slots have no node, in words.
+fn unplaced(trigger: &Trigger, held: usize, nodes: &[Node]) -> String {
+    let have = match (held, trigger.replicas) {
+        (0, 1) => "no node has taken it yet".to_owned(),
+        (held, wanted) => format!("{held} of its {wanted} slots have a node"),
+    };
+    let reasons: Vec<String> = nodes
+        .iter()
+        .filter_map(|node| Some(format!("`{}` {}", node.name, fits(trigger, node).err()?)))
+        .collect();
+    if nodes.is_empty() {
+        format!("{have}; is an agent running? (`belfry agent`)")
+    } else if reasons.len() == nodes.len() {
+        format!("{have}, and none may: node {}", reasons.join(", node "))
+    } else {
+        have
+    }
+}
+
+/// Whether every slot is at the revision of this record and as it should be. One that is in error is as far as it gets, unless
+/// an update on probation is about to be taken back for it.
 pub(super) fn is_settled(
-    desired: Desired,
+    trigger: &Trigger,
     revision: u64,
     slots: &BTreeMap<u32, SlotStatus>,
 ) -> bool {
@@ -127,10 +173,11 @@ pub(super) fn is_settled(
         slot.revision >= revision
             && match slot.state {
                 SlotState::Starting => false,
-                SlotState::Running => desired == Desired::Running,
-                SlotState::Stopped => desired == Desired::Stopped,
-                SlotState::Error => true,
+                SlotState::Running => trigger.desired == Desired::Running,
+                SlotState::Paused => trigger.desired == Desired::Paused,
+                SlotState::Stopped => trigger.desired == Desired::Stopped,
+                SlotState::Error => trigger.fallback.is_none(),
             }
     };
-    !slots.is_empty() && slots.values().all(settled)
+    slots.len() == trigger.replicas as usize && slots.values().all(settled)
 }

@@ -2,7 +2,7 @@
 
 use super::read::texts;
 use super::requirements::memory;
-use super::{Error, Source};
+use super::{Error, Kind, Source};
 use crate::document::{Form, Node, Object};
 use crate::template::{Text, is_variable};
 use std::collections::BTreeMap;
@@ -34,8 +34,22 @@ pub struct Deployment {
     pub path: String,
     /// The port on which it does: `port`, default 8080. Of an older manifest, the first container port that it publishes.
     pub port: u16,
+    /// How it is known to be well: `health`, a path. Default `/health` for a trigger; an mcp is asked for a connection, or,
+    /// if it has no port, just has to run.
+    pub health: Check,
     /// What it may use. Only of manifest 2.
     pub limits: Limits,
+}
+
+/// How a container is known to be well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Check {
+    /// `GET` of this path on its port is answered with a 2xx.
+    Get(String),
+    /// Its port takes a connection.
+    Connect,
+    /// It runs.
+    Running,
 }
 
 /// Environment variables, by name.
@@ -95,7 +109,7 @@ pub struct Limits {
     pub pids: Option<u32>,
 }
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "image",
     "build",
     "container_name",
@@ -108,10 +122,14 @@ const KEYS: [&str; 15] = [
     "cap_add",
     "path",
     "port",
+    "health",
     "memory",
     "cpus",
     "pids",
 ];
+
+/// The standard container is a trigger.
+const NO_IMAGE: &str = "an mcp needs an `image`, or a `build` to make one";
 
 impl Default for Deployment {
     fn default() -> Self {
@@ -128,15 +146,26 @@ impl Default for Deployment {
             cap_add: Vec::new(),
             path: "/event".to_owned(),
             port: 8080,
+            health: Check::Get("/health".to_owned()),
             limits: Limits::default(),
         }
     }
 }
 
 impl Deployment {
-    pub(super) fn read(node: Option<&Node<'_>>, source: &Source) -> Result<Self, Error> {
+    pub(super) fn read(
+        node: Option<&Node<'_>>,
+        kind: Kind,
+        source: &Source,
+    ) -> Result<Self, Error> {
         let Some(node) = node else {
-            return Ok(Self::default());
+            return match kind {
+                Kind::Trigger => Ok(Self::default()),
+                Kind::Mcp => Err(Error::Invalid {
+                    path: "deployment".to_owned(),
+                    problem: NO_IMAGE.to_owned(),
+                }),
+            };
         };
         let object = node.object()?;
         object.only(&KEYS)?;
@@ -145,6 +174,9 @@ impl Deployment {
             Form::Older => older_address(source, &ports),
             Form::Strict => address(&object)?,
         };
+        if kind == Kind::Mcp && object.get("image").is_none() && object.get("build").is_none() {
+            return Err(node.refuse(NO_IMAGE));
+        }
         let list = |key| object.read(key, texts).map(Option::unwrap_or_default);
         Ok(Self {
             image: object.read("image", text)?,
@@ -157,6 +189,7 @@ impl Deployment {
             network_mode: object.read("network_mode", |node| node.text().map(str::to_owned))?,
             cap_add: list("cap_add")?,
             limits: Limits::read(&object)?,
+            health: health(&object, kind, &ports)?,
             ports,
             path,
             port,
@@ -283,6 +316,20 @@ fn address(object: &Object<'_>) -> Result<(String, u16), Error> {
     ))
 }
 
+/// A path that is written holds; otherwise a trigger keeps the trigger contract, and of a service is asked what it must have.
+fn health(object: &Object<'_>, kind: Kind, ports: &[Port]) -> Result<Check, Error> {
+    let has_port = !ports.is_empty() || object.get("port").is_some();
+    match object.get("health") {
+        Some(node) if object.form() == Form::Strict => match node.text()? {
+            path if path.starts_with('/') => Ok(Check::Get(path.to_owned())),
+            _ => Err(node.expected("a path that begins with `/`")),
+        },
+        _ if kind == Kind::Trigger => Ok(Deployment::default().health),
+        _ if has_port => Ok(Check::Connect),
+        _ => Ok(Check::Running),
+    }
+}
+
 fn older_address(source: &Source, ports: &[Port]) -> (String, u16) {
     let Deployment { path, port, .. } = Deployment::default();
     let endpoint = match source {
@@ -290,7 +337,7 @@ fn older_address(source: &Source, ports: &[Port]) -> (String, u16) {
             .endpoints
             .first()
             .map(|endpoint| endpoint.path.clone()),
-        Source::Schedule { .. } | Source::Event { .. } | Source::Manual => None,
+        Source::Schedule { .. } | Source::Event { .. } | Source::Manual | Source::None => None,
     };
     // What stands for itself without the node's variables: a number, or a variable's default.
     let published = ports

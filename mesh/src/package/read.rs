@@ -2,6 +2,7 @@
 
 use super::{
     Delivery, Deployment, Error, Kind, Manifest, PackageName, Requirements, Response, Source,
+    Update,
 };
 use crate::condition;
 use crate::document::{Form, Node, Object};
@@ -10,7 +11,7 @@ use crate::template::Templates;
 use semver::Version;
 use serde_json::Value;
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "manifest",
     "name",
     "version",
@@ -26,7 +27,11 @@ const KEYS: [&str; 15] = [
     "conditions",
     "response",
     "delivery",
+    "update",
 ];
+
+/// What a package that takes no events has no use for.
+const OF_TRIGGERS: [&str; 5] = ["trigger", "action", "conditions", "response", "delivery"];
 
 pub(super) fn manifest(document: Value) -> Result<Manifest, Error> {
     let form = form(&document)?;
@@ -35,17 +40,17 @@ pub(super) fn manifest(document: Value) -> Result<Manifest, Error> {
     let requirements = root
         .read("requirements", Requirements::read)?
         .unwrap_or_default();
-    let trigger = root.require("trigger", "an object that says where events come from")?;
-    let source = Source::read(&trigger, &requirements)?;
+    let kind = kind(&root)?;
+    let source = source(&root, kind, &requirements)?;
     let text = |key: &str| root.read(key, |node| node.text().map(str::to_owned));
     Ok(Manifest {
-        kind: kind(&root)?,
+        kind,
         name: name(&root)?,
         version: version(&root)?,
         publisher: text("publisher")?,
         description: root.read("description", Node::scalar)?.unwrap_or_default(),
         tags: root.read("tags", texts)?.unwrap_or_default(),
-        deployment: Deployment::read(root.get("deployment").as_ref(), &source)?,
+        deployment: Deployment::read(root.get("deployment").as_ref(), kind, &source)?,
         conditions: root
             .read("conditions", condition::read)?
             .unwrap_or_default(),
@@ -54,6 +59,10 @@ pub(super) fn manifest(document: Value) -> Result<Manifest, Error> {
         delivery: match root.get("delivery") {
             Some(node) if form == Form::Strict => Delivery::read(&node)?,
             _ => Delivery::default(),
+        },
+        update: match root.get("update") {
+            Some(node) if form == Form::Strict => Update::read(&node)?,
+            _ => Update::default(),
         },
         secrets: secrets(&requirements, &source),
         requirements,
@@ -84,8 +93,27 @@ fn form(document: &Value) -> Result<Form, Error> {
 }
 
 fn kind(root: &Object<'_>) -> Result<Kind, Error> {
-    root.require("type", "`trigger`")?
-        .word("package type", &[("trigger", Kind::Trigger)])
+    root.require("type", "`trigger` or `mcp`")?.word(
+        "package type",
+        &[("trigger", Kind::Trigger), ("mcp", Kind::Mcp)],
+    )
+}
+
+fn source(root: &Object<'_>, kind: Kind, requirements: &Requirements) -> Result<Source, Error> {
+    match kind {
+        Kind::Trigger => {
+            let trigger = root.require("trigger", "an object that says where events come from")?;
+            Source::read(&trigger, requirements)
+        }
+        Kind::Mcp => {
+            if root.form() == Form::Strict
+                && let Some(node) = OF_TRIGGERS.iter().find_map(|key| root.get(key))
+            {
+                return Err(node.refuse("an mcp takes no events; leave it out"));
+            }
+            Ok(Source::None)
+        }
+    }
 }
 
 fn name(root: &Object<'_>) -> Result<PackageName, Error> {

@@ -2,6 +2,7 @@
 
 use super::Error;
 use crate::document::{Node, Object};
+use crate::placement::Constraint;
 use crate::template::is_variable;
 
 /// What a package needs of a node.
@@ -11,14 +12,16 @@ pub struct Requirements {
     pub secrets: Vec<String>,
     /// The names of the secrets that it takes if they are set. Only of manifest 2.
     pub optional_secrets: Vec<String>,
-    /// The least memory, in bytes.
+    /// The least memory, in bytes: placement sets it aside on the node.
     pub min_memory: Option<u64>,
+    /// What a node must be like: `constraints`. Only of manifest 2.
+    pub constraints: Vec<Constraint>,
 }
 
 impl Requirements {
     pub(super) fn read(node: &Node<'_>) -> Result<Self, Error> {
         let object = node.object()?;
-        object.only(&["secrets", "optional_secrets", "min_memory"])?;
+        object.only(&["secrets", "optional_secrets", "min_memory", "constraints"])?;
         let secrets = names(&object, "secrets")?;
         let optional_secrets = names(&object, "optional_secrets")?;
         if let Some(name) = optional_secrets.iter().find(|name| secrets.contains(name)) {
@@ -30,6 +33,7 @@ impl Requirements {
             secrets,
             optional_secrets,
             min_memory: object.read("min_memory", memory)?,
+            constraints: object.read("constraints", constraints)?.unwrap_or_default(),
         })
     }
 }
@@ -59,6 +63,12 @@ pub(super) fn memory(node: &Node<'_>) -> Result<u64, Error> {
     bytes
         .filter(|bytes| *bytes > 0)
         .ok_or_else(|| node.expected("an amount of memory such as `256m` or `1g`"))
+}
+
+fn constraints(node: &Node<'_>) -> Result<Vec<Constraint>, Error> {
+    let constraint =
+        |node: &Node<'_>| Constraint::parse(node.text()?).map_err(|error| node.refuse(error));
+    node.list()?.iter().map(constraint).collect()
 }
 
 fn names(object: &Object<'_>, key: &str) -> Result<Vec<String>, Error> {

@@ -29,6 +29,8 @@ pub enum Source {
     },
     /// Nobody but an operator.
     Manual,
+    /// Nowhere: a service takes no events.
+    None,
 }
 
 /// What a package says of its webhook.
@@ -82,7 +84,14 @@ impl Source {
             Self::Schedule { .. } => "schedule",
             Self::Event { .. } => "event",
             Self::Manual => "manual",
+            Self::None => "none",
         }
+    }
+
+    /// Whether there is anything that events come from.
+    #[must_use]
+    pub fn takes_events(&self) -> bool {
+        !matches!(self, Self::None)
     }
 
     /// How a delivery proves where it comes from, if the package says so.
@@ -90,7 +99,7 @@ impl Source {
     pub fn auth(&self) -> Option<&Auth> {
         match self {
             Self::Webhook(webhook) => webhook.auth.as_ref(),
-            Self::Schedule { .. } | Self::Event { .. } | Self::Manual => None,
+            Self::Schedule { .. } | Self::Event { .. } | Self::Manual | Self::None => None,
         }
     }
 
@@ -98,7 +107,7 @@ impl Source {
         match self {
             Self::Schedule { .. } => Extraction::Schedule,
             Self::Webhook(_) => self.auth().map_or(Extraction::Simple, auth::extraction),
-            Self::Event { .. } | Self::Manual => Extraction::Simple,
+            Self::Event { .. } | Self::Manual | Self::None => Extraction::Simple,
         }
     }
 

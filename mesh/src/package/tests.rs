@@ -1,3 +1,4 @@
+mod mcp;
 mod shipped;
 
 use super::*;
@@ -118,8 +119,8 @@ fn an_unknown_trigger_type_is_refused_with_the_one_that_was_meant() {
         );
     }
     assert_eq!(
-        refused(json!({"type": "mcp"})),
-        "type: unknown package type `mcp`; known: trigger"
+        refused(json!({"type": "tigger"})),
+        "type: unknown package type `tigger`; known: trigger, mcp; did you mean `trigger`?"
     );
 }
 
@@ -138,7 +139,10 @@ fn what_is_needed_and_not_there_is_named() {
             json!({"version": "1.0"}),
             "version: found `1.0`; a semantic version such as `1.0.0` is needed",
         ),
-        (json!({"type": null}), "type: missing; `trigger` is needed"),
+        (
+            json!({"type": null}),
+            "type: missing; `trigger` or `mcp` is needed",
+        ),
         (
             json!({"trigger": null}),
             "trigger: missing; an object that says where events come from is needed",

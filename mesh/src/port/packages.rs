@@ -1,6 +1,6 @@
 //! Where packages come from.
 
-use crate::package::{Manifest, PackageName};
+use crate::package::{Kind, Manifest, PackageName};
 use async_trait::async_trait;
 use semver::Version;
 use serde::Serialize;
@@ -19,6 +19,8 @@ pub struct Found {
 /// A line of the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Listed {
+    /// What it is.
+    pub kind: Kind,
     /// The package's name.
     pub name: String,
     /// Its newest version.
@@ -79,13 +81,14 @@ pub enum Error {
 /// The registries, in their order of priority.
 #[async_trait]
 pub trait Packages: Send + Sync {
-    /// The package of this name, in this version or the newest (a pre-release only if it is asked for or nothing else is
+    /// The package of this kind and name, in this version or the newest (a pre-release only if it is asked for or nothing else is
     /// there), from the named registry or the first that has it.
     ///
     /// # Errors
     /// See [`Error`].
     async fn find(
         &self,
+        kind: Kind,
         name: &PackageName,
         version: Option<&Version>,
         registry: Option<&str>,

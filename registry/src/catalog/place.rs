@@ -1,8 +1,9 @@
 //! Where packages lie on a shelf, in both layouts.
 
 use super::{Invalid, Package};
+use crate::layout;
 use crate::shelf::{Error, Shelf};
-use belfry_mesh::package::{MAX_SIZE, Manifest, PackageName};
+use belfry_mesh::package::{Kind, MAX_SIZE, Manifest, PackageName};
 use belfry_mesh::port::packages::Reference;
 use bytes::Bytes;
 use semver::Version;
@@ -10,6 +11,7 @@ use serde_json::value::RawValue;
 
 /// Where a package lies.
 pub(super) struct Place {
+    pub(super) kind: Kind,
     pub(super) name: PackageName,
     pub(super) version: Version,
     /// Its manifest.
@@ -22,7 +24,7 @@ impl Place {
     /// Where its signature is, if it has one.
     pub(super) fn signature(&self) -> Option<String> {
         let folder = self.folder.as_ref()?;
-        Some(format!("{folder}/trigger.json.asc"))
+        Some(format!("{folder}/{}.asc", layout::manifest(self.kind)))
     }
 
     pub(super) fn load(self, shelf: &Shelf, stray: &mut Vec<Invalid>) -> Result<Package, Invalid> {
@@ -48,6 +50,9 @@ impl Place {
         let bytes = bytes.map_err(|error| error.to_string())?;
         let bytes = bytes.ok_or("it is not there; is it a link that leads nowhere?")?;
         let manifest = Manifest::parse(&bytes).map_err(|error| error.to_string())?;
+        if manifest.kind() != self.kind {
+            return Err(layout::misplaced(manifest.kind(), self.kind));
+        }
         let (name, version) = (manifest.name(), manifest.version());
         if (name, version) == (&self.name, &self.version) {
             return Ok((manifest, bytes));
@@ -73,23 +78,26 @@ impl Place {
     }
 }
 
-/// Where the packages of a shelf lie, all or those of one name, the ones in folders of their own first; and what can be none.
+/// Where the packages of a kind lie on a shelf, all or those of one name, the ones in folders of their own first; and what can
+/// be none.
 pub(super) fn places(
     shelf: &Shelf,
+    kind: Kind,
     only: Option<&PackageName>,
 ) -> Result<(Vec<Place>, Vec<Invalid>), Error> {
     let is_wanted = |name: &PackageName| only.is_none_or(|only| only == name);
     let (mut nested, mut flat, mut stray) = (Vec::new(), Vec::new(), Vec::new());
-    for entry in shelf.names("triggers")?.unwrap_or_default() {
-        let path = format!("triggers/{entry}");
+    let root = layout::folder(kind);
+    for entry in shelf.names(root)?.unwrap_or_default() {
+        let path = format!("{root}/{entry}");
         let Some(stem) = entry.strip_suffix(".json") else {
             let name = PackageName::parse(&entry).ok();
             if name.as_ref().map_or(only.is_none(), is_wanted) {
-                folders(shelf, &path, name.as_ref(), &mut nested, &mut stray);
+                folders(shelf, kind, &path, name.as_ref(), &mut nested, &mut stray);
             }
             continue;
         };
-        match file(stem, path) {
+        match file(kind, stem, path) {
             Ok(place) if is_wanted(&place.name) => flat.push(place),
             Err(invalid) if only.is_none() => stray.push(invalid),
             Ok(_) | Err(_) => {}
@@ -100,12 +108,13 @@ pub(super) fn places(
 }
 
 /// The package in a file of this name.
-fn file(stem: &str, path: String) -> Result<Place, Invalid> {
+fn file(kind: Kind, stem: &str, path: String) -> Result<Place, Invalid> {
     match Reference::parse(stem) {
         Ok(Reference {
             name,
             version: Some(version),
         }) => Ok(Place {
+            kind,
             name,
             version,
             file: path,
@@ -121,6 +130,7 @@ fn file(stem: &str, path: String) -> Result<Place, Invalid> {
 /// The packages in a folder of this name, each in a folder of its version.
 fn folders(
     shelf: &Shelf,
+    kind: Kind,
     path: &str,
     name: Option<&PackageName>,
     places: &mut Vec<Place>,
@@ -130,18 +140,21 @@ fn folders(
         Ok(versions) => versions.unwrap_or_default(),
         Err(error) => return stray.push(Invalid::new(path, error)),
     };
+    let manifest = layout::manifest(kind);
     for version in versions {
         let folder = format!("{path}/{version}");
-        let file = format!("{folder}/trigger.json");
+        let file = format!("{folder}/{manifest}");
         match (name, Version::parse(&version), shelf.has(&file)) {
             (Some(name), Ok(version), true) => places.push(Place {
+                kind,
                 name: name.clone(),
                 version,
                 file,
                 folder: Some(folder),
             }),
             (Some(_), Ok(_), false) => {
-                stray.push(Invalid::new(folder, "there is no `trigger.json` in it"));
+                let reason = format!("there is no `{manifest}` in it");
+                stray.push(Invalid::new(folder, reason));
             }
             (Some(_), Err(_), true) => {
                 let reason = "its name is not a semantic version such as `1.0.0`";

@@ -1,10 +1,11 @@
 //! The conversation with one registry.
 
 use super::MAX_LIST;
+use crate::layout;
 use crate::listing::{self, Line, newest};
 use crate::registries::Registry;
 use belfry_mesh::Problem;
-use belfry_mesh::package::{MAX_SIZE, Manifest};
+use belfry_mesh::package::{Kind, MAX_SIZE, Manifest};
 use belfry_mesh::port::packages::Reference;
 use bytes::{Bytes, BytesMut};
 use reqwest::{Response, StatusCode};
@@ -37,23 +38,27 @@ impl<'a> Remote<'a> {
         Self { registry, http }
     }
 
-    /// The package, none if it does not have it.
-    pub(super) async fn find(&self, asked: &Reference) -> Result<Option<Manifest>, Failure> {
+    /// The package of this kind, none if it does not have it.
+    pub(super) async fn find(
+        &self,
+        kind: Kind,
+        asked: &Reference,
+    ) -> Result<Option<Manifest>, Failure> {
         if let Some(version) = &asked.version {
-            return self.exact(asked, version).await;
+            return self.exact(kind, asked, version).await;
         }
-        let lines = self.lines().await?;
+        let lines = self.lines(kind).await?;
         let lines = lines.iter().filter(|line| line.name == asked.name);
         let Some(version) = newest(lines.filter_map(|line| line.version.as_ref())) else {
             // It may list no versions, or leave out what is broken, and be able to say more.
-            return self.manifest(&[asked.name.as_str()], asked).await;
+            return self.manifest(kind, &[asked.name.as_str()], asked).await;
         };
         let (name, version) = (asked.name.clone(), version.clone());
         let asked = Reference {
             name,
             version: Some(version.clone()),
         };
-        match self.exact(&asked, &version).await? {
+        match self.exact(kind, &asked, &version).await? {
             Some(manifest) => Ok(Some(manifest)),
             None => {
                 let why = format!("`{asked}` is in its list, and not to be had");
@@ -62,15 +67,30 @@ impl<'a> Remote<'a> {
         }
     }
 
-    /// What it says that it has.
-    pub(super) async fn lines(&self) -> Result<Vec<Line>, Failure> {
-        let wrong = |what: &str| format!("{what}; is `baseurl` right?");
-        let why = match self.get(&["triggers"], MAX_LIST).await {
-            Ok(Some(body)) => match listing::parse(&body) {
-                Ok(lines) => return Ok(lines),
-                Err(_) => wrong("what is at `/triggers` there is not a list of packages"),
+    /// What it says that it has of this kind.
+    pub(super) async fn lines(&self, kind: Kind) -> Result<Vec<Line>, Failure> {
+        if let Some(lines) = self.list(kind).await? {
+            return Ok(lines);
+        }
+        // Registries of earlier systems have nothing but triggers. What has not even those is no registry.
+        if kind != Kind::Trigger && self.list(Kind::Trigger).await?.is_some() {
+            return Ok(Vec::new());
+        }
+        let why = "there is no `/triggers` there; is `baseurl` right?";
+        Err(Failure::Unavailable(why.to_owned()))
+    }
+
+    /// Its list of this kind, none if there is nothing at its path.
+    async fn list(&self, kind: Kind) -> Result<Option<Vec<Line>>, Failure> {
+        let folder = layout::folder(kind);
+        let why = match self.get(&[folder], MAX_LIST).await {
+            Ok(Some(body)) => match listing::parse(kind, &body) {
+                Ok(lines) => return Ok(Some(lines)),
+                Err(_) => format!(
+                    "what is at `/{folder}` there is not a list of packages; is `baseurl` right?"
+                ),
             },
-            Ok(None) => wrong("there is no `/triggers` there"),
+            Ok(None) => return Ok(None),
             Err(Failure::Invalid(why) | Failure::Unavailable(why)) => why,
         };
         Err(Failure::Unavailable(why))
@@ -80,28 +100,33 @@ impl<'a> Remote<'a> {
     /// second.
     async fn exact(
         &self,
+        kind: Kind,
         asked: &Reference,
         version: &Version,
     ) -> Result<Option<Manifest>, Failure> {
-        let first = self.manifest(&[&asked.to_string()], asked).await?;
+        let first = self.manifest(kind, &[&asked.to_string()], asked).await?;
         if first.is_some() {
             return Ok(first);
         }
         let second = [asked.name.as_str(), &version.to_string()];
-        self.manifest(&second, asked).await
+        self.manifest(kind, &second, asked).await
     }
 
     async fn manifest(
         &self,
+        kind: Kind,
         path: &[&str],
         asked: &Reference,
     ) -> Result<Option<Manifest>, Failure> {
-        let path = [&["triggers"], path].concat();
+        let path = [&[layout::folder(kind)], path].concat();
         let Some(body) = self.get(&path, MAX_SIZE).await? else {
             return Ok(None);
         };
         let invalid = |error: belfry_mesh::package::Error| Failure::Invalid(error.to_string());
         let manifest = Manifest::parse(document(&body)).map_err(invalid)?;
+        if manifest.kind() != kind {
+            return Err(Failure::Invalid(layout::misplaced(manifest.kind(), kind)));
+        }
         let (name, version) = (manifest.name(), manifest.version());
         let is_the_version = |asked: &Version| asked == version;
         if *name == asked.name && asked.version.as_ref().is_none_or(is_the_version) {

@@ -1,7 +1,8 @@
 //! What is answered on each path.
 
 use super::file::file;
-use crate::catalog::{Catalog, Invalid, Package};
+use crate::catalog::{Catalog, Contents, Invalid, Package};
+use crate::layout;
 use crate::shelf::{self, Origin};
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
@@ -10,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use belfry_mesh::Problem;
-use belfry_mesh::package::PackageName;
+use belfry_mesh::package::{Kind, PackageName};
 use belfry_mesh::port::packages::Reference;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -30,11 +31,20 @@ const KEY: &str = "application/pgp-keys";
 /// Why something is not served.
 struct Refusal(Problem);
 
+/// What lies in the catalogue of one kind.
+#[derive(Clone)]
+struct Aisle {
+    catalog: Arc<Catalog>,
+    kind: Kind,
+}
+
 /// A version of a package, in a list.
 #[derive(Serialize)]
 struct Line<'a> {
     /// What earlier systems ask for it by.
     id: String,
+    #[serde(rename = "type")]
+    kind: Kind,
     name: &'a str,
     version: &'a Version,
     description: &'a str,
@@ -54,13 +64,6 @@ pub(super) fn router(catalog: Arc<Catalog>) -> Router {
         .route("/health", get(async || Json(json!({"status": "ok"}))))
         .route("/ready", get(ready))
         .route("/catalog", get(catalogue))
-        .route("/triggers", get(triggers))
-        .route("/triggers/{reference}", get(package_by_reference))
-        .route("/triggers/{name}/{version}", get(package_by_version))
-        .route(
-            "/triggers/{name}/{version}/trigger.json.asc",
-            get(signature),
-        )
         .route("/publishers", get(publishers))
         .route("/publishers/{id}/pubkey", get(pubkey))
         .route("/publishers/{id}/pubkey.asc", get(armoured_pubkey))
@@ -76,7 +79,42 @@ pub(super) fn router(catalog: Arc<Catalog>) -> Router {
                 "a registry is only read; use GET",
             )
         })
-        .with_state(catalog)
+        .with_state(catalog.clone())
+        .merge(aisle(catalog.clone(), Kind::Trigger))
+        .merge(aisle(catalog, Kind::Mcp))
+}
+
+/// The routes that packages of each kind have.
+fn aisle(catalog: Arc<Catalog>, kind: Kind) -> Router {
+    let (folder, manifest) = (layout::folder(kind), layout::manifest(kind));
+    Router::new()
+        .route(&format!("/{folder}"), get(packages))
+        .route(
+            &format!("/{folder}/{{reference}}"),
+            get(package_by_reference),
+        )
+        .route(
+            &format!("/{folder}/{{name}}/{{version}}"),
+            get(package_by_version),
+        )
+        .route(
+            &format!("/{folder}/{{name}}/{{version}}/{manifest}.asc"),
+            get(signature),
+        )
+        .with_state(Aisle { catalog, kind })
+}
+
+/// The lines of one kind.
+fn lines<'a>(
+    contents: &'a Contents,
+    kind: Kind,
+    line: fn(&'a Package) -> Line<'a>,
+) -> Vec<Line<'a>> {
+    let packages = contents.packages();
+    packages
+        .filter(|package| package.manifest.kind() == kind)
+        .map(line)
+        .collect()
 }
 
 impl<'a> Line<'a> {
@@ -84,6 +122,7 @@ impl<'a> Line<'a> {
         let manifest = &package.manifest;
         Self {
             id: format!("{}-{}", manifest.name(), manifest.version()),
+            kind: manifest.kind(),
             name: manifest.name().as_str(),
             version: manifest.version(),
             description: manifest.description(),
@@ -153,9 +192,9 @@ async fn ready(State(catalog): State<Arc<Catalog>>) -> Answer {
     Ok(Json(json!({"status": "ready"})).into_response())
 }
 
-async fn triggers(State(catalog): State<Arc<Catalog>>) -> Answer {
+async fn packages(State(Aisle { catalog, kind }): State<Aisle>) -> Answer {
     let contents = off_the_reactor(catalog, |catalog| catalog.read()).await??;
-    Ok(Json(contents.packages().map(Line::of).collect::<Vec<_>>()).into_response())
+    Ok(Json(lines(&contents, kind, Line::of)).into_response())
 }
 
 async fn catalogue(State(catalog): State<Arc<Catalog>>) -> Answer {
@@ -163,7 +202,8 @@ async fn catalogue(State(catalog): State<Arc<Catalog>>) -> Answer {
     let (contents, publishers) = off_the_reactor(catalog, read).await??;
     let catalogue = json!({
         "registry": {"name": "Belfry", "version": env!("CARGO_PKG_VERSION")},
-        "triggers": contents.packages().map(Line::with_metadata).collect::<Vec<_>>(),
+        "triggers": lines(&contents, Kind::Trigger, Line::with_metadata),
+        "mcps": lines(&contents, Kind::Mcp, Line::with_metadata),
         "publishers": publishers,
         "invalid": contents.invalid().collect::<Vec<_>>(),
     });
@@ -171,7 +211,7 @@ async fn catalogue(State(catalog): State<Arc<Catalog>>) -> Answer {
 }
 
 async fn package_by_reference(
-    State(catalog): State<Arc<Catalog>>,
+    State(aisle): State<Aisle>,
     reference: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Answer {
@@ -179,31 +219,33 @@ async fn package_by_reference(
     // What cannot be a name is the name of nothing here, and of no file.
     let reference = Reference::parse(&text)
         .map_err(|error| Refusal::new(StatusCode::NOT_FOUND, error.to_string()))?;
-    package(catalog, reference, &headers).await
+    package(aisle, reference, &headers).await
 }
 
 async fn package_by_version(
-    State(catalog): State<Arc<Catalog>>,
+    State(aisle): State<Aisle>,
     path: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
 ) -> Answer {
     let Path((name, version)) = path?;
-    package(catalog, exact(&name, &version)?, &headers).await
+    package(aisle, exact(&name, &version)?, &headers).await
 }
 
-async fn package(catalog: Arc<Catalog>, reference: Reference, headers: &HeaderMap) -> Answer {
+async fn package(aisle: Aisle, reference: Reference, headers: &HeaderMap) -> Answer {
+    let Aisle { catalog, kind } = aisle;
     let asked = reference.clone();
     let found = off_the_reactor(catalog, move |catalog| {
-        catalog.find(&asked.name, asked.version.as_ref())
+        catalog.find(kind, &asked.name, asked.version.as_ref())
     })
     .await??;
-    let package =
-        found.ok_or_else(|| Refusal::missing(format_args!("package `{reference}`")))??;
+    let package = found.ok_or_else(|| {
+        Refusal::missing(format_args!("{} package `{reference}`", kind.as_str()))
+    })??;
     Ok(file(package.bytes, MANIFEST, headers))
 }
 
 async fn signature(
-    State(catalog): State<Arc<Catalog>>,
+    State(Aisle { catalog, kind }): State<Aisle>,
     path: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
 ) -> Answer {
@@ -211,7 +253,7 @@ async fn signature(
     let reference = exact(&name, &version)?;
     let missing = Refusal::missing(format_args!("signature of `{reference}`"));
     let find = move |catalog: &Catalog| match &reference.version {
-        Some(version) => catalog.signature(&reference.name, version),
+        Some(version) => catalog.signature(kind, &reference.name, version),
         None => Ok(None),
     };
     let signature = off_the_reactor(catalog, find).await??.ok_or(missing)??;

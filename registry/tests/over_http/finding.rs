@@ -5,7 +5,7 @@ use crate::older;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
-use belfry_mesh::package::PackageName;
+use belfry_mesh::package::{Kind, PackageName};
 use belfry_mesh::port::packages::{Error, Packages};
 use belfry_registry::Client;
 use belfry_registry::client::DEADLINE;
@@ -14,9 +14,20 @@ use semver::Version;
 use serde_json::json;
 use std::time::Instant;
 
-/// `{registry} {version}` of what was found.
+/// `{registry} {version}` of the trigger that was found.
 pub(crate) async fn find(
     client: &Client,
+    name: &str,
+    version: Option<&str>,
+    registry: Option<&str>,
+) -> Result<String, Error> {
+    find_kind(client, Kind::Trigger, name, version, registry).await
+}
+
+/// The same of a package of this kind.
+pub(crate) async fn find_kind(
+    client: &Client,
+    kind: Kind,
     name: &str,
     version: Option<&str>,
     registry: Option<&str>,
@@ -24,6 +35,7 @@ pub(crate) async fn find(
     let version = version.map(|text| Version::parse(text).unwrap());
     let found = client
         .find(
+            kind,
             &PackageName::parse(name).unwrap(),
             version.as_ref(),
             registry,
@@ -181,12 +193,15 @@ async fn packages_are_found_unchanged_in_registries_of_every_generation() {
         for manifest in older::manifests(layout).iter() {
             let name = PackageName::parse(manifest["name"].as_str().unwrap()).unwrap();
             let version = Version::parse(manifest["version"].as_str().unwrap()).unwrap();
-            let found = client.find(&name, Some(&version), None).await.unwrap();
+            let found = client
+                .find(Kind::Trigger, &name, Some(&version), None)
+                .await
+                .unwrap();
             assert_eq!(found.manifest.document(), manifest);
             if house.at == first.at || house.at == second.at {
                 assert_eq!(
                     client
-                        .find(&name, None, None)
+                        .find(Kind::Trigger, &name, None, None)
                         .await
                         .unwrap()
                         .manifest
@@ -238,13 +253,15 @@ async fn a_wrong_address_is_said_to_be_wrong() {
         (&page, "not a list of packages"),
         (&busy, "status 503"),
     ] {
-        let error = find(&client([house.entry("x", 1)]), "a", None, None)
-            .await
-            .unwrap_err();
-        assert!(
-            matches!(&error, Error::Unavailable { why, .. } if why.contains(reason)),
-            "{error}"
-        );
+        for kind in [Kind::Trigger, Kind::Mcp] {
+            let error = find_kind(&client([house.entry("x", 1)]), kind, "a", None, None)
+                .await
+                .unwrap_err();
+            assert!(
+                matches!(&error, Error::Unavailable { why, .. } if why.contains(reason)),
+                "{error}"
+            );
+        }
     }
     for house in [elsewhere, page, busy] {
         house.end().await;

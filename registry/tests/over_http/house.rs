@@ -175,6 +175,13 @@ pub(crate) fn package(name: &str, version: &str) -> String {
     )
 }
 
+/// A service that says nothing but what it must.
+pub(crate) fn mcp(name: &str, version: &str) -> String {
+    format!(
+        r#"{{"name":"{name}","version":"{version}","type":"mcp","description":"{name} {version}","deployment":{{"image":"{name}:{version}"}}}}"#
+    )
+}
+
 /// The files of one of the trees of `fixtures`, by path.
 pub(crate) fn fixture(name: &str) -> Vec<(String, Vec<u8>)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))

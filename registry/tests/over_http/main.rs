@@ -8,5 +8,6 @@ mod distrust;
 mod finding;
 mod house;
 mod keeping;
+mod kinds;
 mod older;
 mod serving;

@@ -9,7 +9,10 @@ use std::net::{Ipv4Addr, TcpListener};
 const RANGE: std::ops::Range<u16> = 10_000..32_000;
 
 /// A port that nobody listens on.
-pub(super) fn free() -> Result<u16> {
+///
+/// # Errors
+/// If there is none.
+pub fn free() -> Result<u16> {
     for attempt in 0..200_u32 {
         let draw = RandomState::new().hash_one((std::process::id(), attempt));
         let port = RANGE.start + (draw % u64::from(RANGE.end - RANGE.start)) as u16;

@@ -43,6 +43,15 @@ impl Server {
     /// Starts a server, and returns when it is ready. `arguments` get the port and the directory that are the server's own.
     pub(super) fn start(
         kind: &'static Kind,
+        arguments: impl FnMut(u16, &Path) -> Result<Vec<OsString>>,
+    ) -> Result<Self> {
+        Self::start_in(kind, &[], arguments)
+    }
+
+    /// The same with these variables in its environment besides.
+    pub(super) fn start_in(
+        kind: &'static Kind,
+        environment: &[(String, String)],
         mut arguments: impl FnMut(u16, &Path) -> Result<Vec<OsString>>,
     ) -> Result<Self> {
         let program = kind.find()?;
@@ -50,7 +59,7 @@ impl Server {
             let port = port::free()?;
             let directory = TempDir::with_prefix(format!("belfry-{}-", kind.program))?;
             let arguments = arguments(port, directory.path())?;
-            let mut server = Self::keep(kind, directory, port, &program, arguments)?;
+            let mut server = Self::keep(kind, directory, port, &program, environment, arguments)?;
             if server.launch()? {
                 return Ok(server);
             }
@@ -143,6 +152,7 @@ impl Server {
         directory: TempDir,
         port: u16,
         program: &Path,
+        environment: &[(String, String)],
         arguments: Vec<OsString>,
     ) -> Result<Self> {
         // A group of its own, so that Ctrl-C at the test's terminal does not end the keeper before its work is done.
@@ -151,6 +161,7 @@ impl Server {
             .arg(directory.path())
             .arg(program)
             .args(arguments)
+            .envs(environment.iter().cloned())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -1,9 +1,13 @@
 //! The Docker Engine as a test looks into it, and the containers of one test.
 
 use anyhow::{Context, Result, ensure};
+use std::fs::Permissions;
 use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
+use tempfile::TempDir;
 
 /// Asks the engine, by its own client.
 pub(crate) fn docker(arguments: &[&str]) -> Result<String> {
@@ -30,16 +34,20 @@ impl Containers {
     pub(crate) fn of_this_test() -> Result<Self> {
         docker(&["image", "inspect", IMAGE])
             .with_context(|| format!("the engine has no {IMAGE}: run scripts/trigger-image"))?;
-        let mesh = format!(
-            "test-{:016x}",
-            RandomState::new().hash_one(std::process::id())
-        );
+        let mesh = format!("test-{}", unique());
         Ok(Self { mesh })
     }
 
     /// The names of all of them, whatever their state.
     pub(crate) fn names(&self) -> Result<Vec<String>> {
         self.list("{{.Names}}")
+    }
+
+    /// The networks of the mesh, by id.
+    pub(crate) fn networks(&self) -> Result<Vec<String>> {
+        let filter = format!("label=belfry.mesh={}", self.mesh);
+        let listed = docker(&["network", "ls", "--quiet", "--filter", &filter])?;
+        Ok(listed.lines().map(str::to_owned).collect())
     }
 
     fn list(&self, format: &str) -> Result<Vec<String>> {
@@ -72,16 +80,87 @@ impl Drop for Containers {
         for id in self.list("{{.ID}}").unwrap_or_default() {
             let _ = docker(&["rm", "--force", "--volumes", &id]);
         }
+        for id in self.networks().unwrap_or_default() {
+            let _ = docker(&["network", "rm", &id]);
+        }
     }
 }
 
 /// An image that a test has made. It goes with the test.
-pub(crate) struct Image(pub(crate) &'static str);
+pub(crate) struct Image(pub(crate) String);
+
+impl Image {
+    /// Makes one of files, each with what is in it, among them a `Dockerfile`; `busybox` is there besides.
+    pub(crate) fn build(files: &[(&str, &str)]) -> Result<Self> {
+        let context = TempDir::with_prefix("belfry-image-")?;
+        for (name, text) in files {
+            let path = context.path().join(name);
+            std::fs::write(&path, text)?;
+            std::fs::set_permissions(&path, Permissions::from_mode(0o755))?;
+        }
+        let busybox = ["/bin/busybox", "/usr/bin/busybox"];
+        let busybox = busybox.iter().find(|path| Path::new(path).exists());
+        let busybox = busybox.context("no busybox: install busybox-static")?;
+        std::fs::copy(busybox, context.path().join("busybox"))?;
+        let image = Self(format!("belfry-test:{}", unique()));
+        let path = context.path().to_string_lossy().into_owned();
+        let output = Command::new("docker")
+            // The classic builder: the other one pulls its own front end.
+            .env("DOCKER_BUILDKIT", "0")
+            .args(["build", "--quiet", "--tag", &image.0, &path])
+            .output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "docker build: {}", said.trim());
+        Ok(image)
+    }
+}
 
 impl Drop for Image {
     fn drop(&mut self) {
-        let _ = docker(&["image", "rm", "--force", self.0]);
+        let _ = docker(&["image", "rm", "--force", &self.0]);
     }
+}
+
+/// A container beside the mesh's, on a network of its own. Both go with the test.
+pub(crate) struct Neighbour {
+    name: String,
+    pub(crate) address: String,
+}
+
+impl Neighbour {
+    /// Starts `busybox` of this image, with these arguments.
+    pub(crate) fn start(image: &Image, arguments: &[&str]) -> Result<Self> {
+        let name = format!("belfry-neighbour-{}", unique());
+        let mut neighbour = Self {
+            address: String::new(),
+            name,
+        };
+        let name = &neighbour.name;
+        docker(&["network", "create", name])?;
+        let run = [
+            "run", "--detach", "--name", name, "--network", name, &image.0, "/bin/busybox",
+        ];
+        docker(&[&run, arguments].concat())?;
+        neighbour.address = address(name)?;
+        Ok(neighbour)
+    }
+}
+
+impl Drop for Neighbour {
+    fn drop(&mut self) {
+        let _ = docker(&["rm", "--force", &self.name]);
+        let _ = docker(&["network", "rm", &self.name]);
+    }
+}
+
+/// The address of a container that is on one network.
+pub(crate) fn address(container: &str) -> Result<String> {
+    let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+    docker(&["inspect", "--format", format, container])
+}
+
+fn unique() -> String {
+    format!("{:016x}", RandomState::new().hash_one(std::process::id()))
 }
 
 /// The standard trigger's image.

@@ -23,7 +23,7 @@ pub(super) struct Cell {
     pub(super) program: Program,
     /// Its calls in flight; closed once it takes no more.
     pub(super) calls: TaskTracker,
-    /// Cancelled when its calls in flight are to be dropped.
+    /// Cancelled when its calls in flight are to be dropped, and when it is gone.
     pub(super) dropped: CancellationToken,
 }
 

@@ -4,11 +4,12 @@ use crate::scripted::{Orchestrator, Reply};
 use crate::story::{Answered, client, event, github, manifest, older, post, tools};
 use belfry_mesh::name::TriggerName;
 use belfry_mesh::placement::Slot;
-use belfry_mesh::port::runtime::{Error, Health, Instance, Runtime, Spec};
+use belfry_mesh::port::runtime::{Error, Health, Instance, LogLine, Logs, Runtime, Spec, Stats};
 use belfry_mesh::target::Target;
 use belfry_triggers::InProcess;
+use futures::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -51,13 +52,18 @@ impl Node {
             },
             revision,
             manifest: manifest(package),
-            target: Target::Workflow(format!("{trigger}-{revision}")),
+            target: Some(Target::Workflow(format!("{trigger}-{revision}"))),
             environment,
+            concealed: BTreeSet::new(),
         }
     }
 
     async fn send(&self, url: &str) -> Answered {
         post(&self.http, url, &event("com.example.x", &json!({"a": 1}))).await
+    }
+
+    async fn lines(&self, id: &str, what: Logs) -> Result<Vec<LogLine>, Error> {
+        self.runtime.logs(id, what).try_collect().await
     }
 
     async fn ids(&self) -> Vec<String> {
@@ -266,27 +272,72 @@ async fn the_logs_tell_what_became_of_each_event() {
     for _ in 0..2 {
         node.orchestrator.call().await;
     }
-    let lines = node.runtime.logs(&instance.id, 10).await.unwrap();
+    let lines = node.lines(&instance.id, Logs::last(10)).await.unwrap();
     assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0].at.to_string(), "2026-11-22T08:00:00Z");
     assert!(
-        lines[0].starts_with(
-            "2026-11-22T08:00:00.000Z INFO triggered event_id=e-1 execution_id=ex-1 duration_ms="
-        ),
+        lines[0]
+            .text
+            .starts_with("INFO triggered event_id=e-1 execution_id=ex-1 duration_ms="),
         "{lines:?}"
     );
+    let failed = &lines[1].text;
     assert!(
-        lines[1].contains("WARN failed with 502: the orchestrator at http://127.0.0.1:"),
-        "{lines:?}"
+        failed.contains("WARN failed with 502: the orchestrator at http://127.0.0.1:"),
+        "{failed}"
     );
-    assert!(!lines[1].contains("the answer's body"), "{lines:?}");
+    assert!(!failed.contains("the answer's body"), "{failed}");
     assert_eq!(
-        node.runtime.logs(&instance.id, 1).await.unwrap(),
+        node.lines(&instance.id, Logs::last(1)).await.unwrap(),
         lines[1..]
     );
+    let after = Logs {
+        after: Some(lines[1].at),
+        ..Logs::last(10)
+    };
+    assert_eq!(node.lines(&instance.id, after).await.unwrap(), []);
     assert_eq!(
-        node.runtime.logs("t.0.r9", 1).await,
+        node.lines("t.0.r9", Logs::last(1)).await,
         Err(Error::NotFound("t.0.r9".into()))
     );
+    node.end().await;
+}
+
+#[tokio::test]
+async fn logs_are_followed_until_the_instance_is_gone() {
+    let mut node = Node::start(8).await;
+    let mut changes = node.runtime.changes();
+    let instance = node
+        .runtime
+        .start(&node.spec("t", 1, webhook()))
+        .await
+        .unwrap();
+    changes.next().await.unwrap();
+    let follow = Logs {
+        follow: true,
+        ..Logs::last(0)
+    };
+    let mut followed = node.runtime.logs(&instance.id, follow);
+    node.send(url(&instance)).await;
+    node.orchestrator.call().await;
+    let line = followed.next().await.unwrap().unwrap();
+    assert!(line.text.contains("event_id=e-1"), "{line:?}");
+    assert_eq!(node.runtime.stats(&instance.id).await, Ok(Stats::default()));
+    node.runtime.remove(&instance.id, GRACE).await.unwrap();
+    assert!(followed.next().await.is_none());
+    changes.next().await.unwrap();
+    node.end().await;
+}
+
+#[tokio::test]
+async fn a_runtime_that_is_closed_starts_nothing_and_goes_on_with_what_runs() {
+    let node = Node::start(8).await;
+    let spec = |trigger| node.spec(trigger, 1, webhook());
+    let running = node.runtime.start(&spec("t")).await.unwrap();
+    node.runtime.close().await;
+    let refused = node.runtime.start(&spec("u")).await;
+    assert!(matches!(refused, Err(Error::Unavailable { .. })));
+    assert_eq!(node.ids().await, [running.id]);
     node.end().await;
 }
 

@@ -18,7 +18,12 @@ fn spec(deployment: Value) -> Spec {
 }
 
 fn of(manifest: &Value) -> Spec {
-    let environment = [("TOKEN", "hunter2"), ("PORT", "9100"), ("EMPTY", "")];
+    let environment = [
+        ("TOKEN", "hunter2"),
+        ("PORT", "9100"),
+        ("EMPTY", ""),
+        ("HIDDEN", "hunter3"),
+    ];
     let slot = Slot {
         trigger: TriggerName::parse("bell").unwrap(),
         index: 0,
@@ -27,11 +32,12 @@ fn of(manifest: &Value) -> Spec {
         slot,
         revision: 7,
         manifest: Arc::new(Manifest::parse(manifest.to_string()).unwrap()),
-        target: Target::Workflow("w".parse().unwrap()),
+        target: Some(Target::Workflow("w".parse().unwrap())),
         environment: environment
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value.into()))
             .collect(),
+        concealed: ["TOKEN".to_owned(), "HIDDEN".to_owned()].into(),
     }
 }
 
@@ -96,7 +102,7 @@ fn a_container_can_do_nothing_that_nobody_asked_for() {
         Some(vec!["no-new-privileges:true".to_owned()])
     );
     assert!(host.tmpfs.unwrap()["/tmp"].contains("noexec"));
-    assert_eq!(host.network_mode.as_deref(), Some("bridge"));
+    assert_eq!(host.network_mode.as_deref(), Some("belfry-m"));
     assert_eq!(
         (host.memory, host.memory_swap),
         (Some(256 << 20), Some(256 << 20))
@@ -224,6 +230,56 @@ fn a_secret_is_told_in_the_environment_and_nowhere_else() {
     assert!(
         refusal.contains("`TOKEN` is not set") && !refusal.contains("hunter2"),
         "{refusal}"
+    );
+}
+
+#[test]
+fn what_comes_of_the_node_s_secrets_is_put_in_only_where_the_operator_allows_it() {
+    let deployment = || json!({"volumes": [{"host": "v-${HIDDEN:-x}", "container": "/v"}]});
+    let refusal = refused(deployment());
+    assert!(
+        refusal.contains("--allow-variables HIDDEN") && !refusal.contains("hunter3"),
+        "{refusal}"
+    );
+    let with = |name: &str| Config {
+        variables: [(name.to_owned(), "of-the-node".to_owned())].into(),
+        ..config(Policy::default())
+    };
+    let source = |deployment, config: &Config| {
+        let made = container(&spec(deployment), "image", config).unwrap();
+        made.body.host_config.unwrap().mounts.unwrap()[0]
+            .source
+            .clone()
+            .unwrap()
+    };
+    assert_eq!(
+        source(deployment(), &with("HIDDEN")),
+        "belfry-bell-v-of-the-node"
+    );
+    // What the trigger was given for itself comes before the node's, and a secret by name is never put in.
+    let volumes =
+        json!({"volumes": [{"host": "v-${PORT}-${TOKEN:-none}-${ELSE:-1}", "container": "/v"}]});
+    for (name, wanted) in [
+        ("PORT", "belfry-bell-v-9100-none-1"),
+        ("TOKEN", "belfry-bell-v-9100-none-1"),
+        ("ELSE", "belfry-bell-v-9100-none-of-the-node"),
+    ] {
+        assert_eq!(source(volumes.clone(), &with(name)), wanted, "{name}");
+    }
+}
+
+#[test]
+fn a_container_is_on_the_mesh_s_own_network_unless_the_operator_names_another() {
+    assert!(made(json!({})).is_on("belfry-m"));
+    let config = Config {
+        network: Some("theirs".to_owned()),
+        ..config(Policy::default())
+    };
+    let made = container(&spec(json!({})), "image", &config).unwrap();
+    assert!(made.is_on("theirs"));
+    assert_eq!(
+        made.body.host_config.unwrap().extra_hosts,
+        Some(vec!["host.docker.internal:host-gateway".to_owned()])
     );
 }
 

@@ -20,6 +20,11 @@ impl From<Error> for Refusal {
 }
 
 impl Refusal {
+    /// Whether this process may not ask that.
+    pub(in crate::nats) fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Failed(Error::Refused { .. }))
+    }
+
     /// Whether JetStream refused for this reason.
     pub(in crate::nats) fn is(&self, code: ErrorCode) -> bool {
         matches!(self, Self::Said(error) if error.error_code() == code)
@@ -44,6 +49,8 @@ impl Link {
                  enable it for the account"
                 ))
             }
+            // A server of the cluster is down or has just begun.
+            ErrorCode::CLUSTER_NO_PEERS => self.unavailable(format!("{thing}: {error}")),
             ErrorCode::CONSUMER_NOT_FOUND => Error::NotFound(thing.to_owned()),
             ErrorCode::STREAM_NOT_FOUND => self.unavailable(format!("{thing}: {error}")),
             _ if error.code() >= 500 => self.unavailable(format!("{thing}: {error}")),

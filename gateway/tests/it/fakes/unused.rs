@@ -4,7 +4,7 @@ use super::{OUT_OF_SCOPE, World};
 use async_trait::async_trait;
 use belfry_mesh::outcome::{DeadLetter, Outcome};
 use belfry_mesh::port::Error;
-use belfry_mesh::port::calls::{Calls, Handler, Serving};
+use belfry_mesh::port::calls::{Answer, Calls, Handler, Serving};
 use belfry_mesh::port::lease::{Held, Leases};
 use belfry_mesh::port::log::{Entries, OutcomeLog, Range, Sequence};
 use bytes::Bytes;
@@ -42,7 +42,7 @@ impl Leases for World {
 
 #[async_trait]
 impl Calls for World {
-    async fn request(&self, _: &str, _: Bytes, _: Duration) -> Result<Bytes, Error> {
+    async fn request(&self, _: &str, _: Bytes, _: Duration) -> Result<Answer, Error> {
         unreachable!("{OUT_OF_SCOPE}")
     }
 

@@ -1,0 +1,209 @@
+//! Nodes, as operators see and steer them.
+
+use super::convergence::{await_status, slots};
+use super::{Control, Error};
+use crate::name::NodeName;
+use crate::node::{Availability, Capacity, LIVE_FOR, Load, Node, Wanted, wanted_key, wanted_of};
+use crate::port::Ports;
+use crate::port::clock::Clock;
+use crate::port::state::{Bucket, State};
+use crate::trigger::{Change, SlotState, SlotStatus};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The commands on nodes.
+#[derive(Clone)]
+pub struct Nodes {
+    state: Arc<dyn State>,
+    clock: Arc<dyn Clock>,
+    patience: Duration,
+}
+
+/// How a node is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NodeStatus {
+    /// Its name.
+    pub name: NodeName,
+    /// Whether its agent was heard of lately.
+    pub live: bool,
+    /// Whether it should take slots.
+    pub availability: Availability,
+    /// The change that made it so, if it is not so by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
+    /// The version of Belfry that it runs.
+    pub version: String,
+    /// The runtime that it runs containers in.
+    pub runtime: String,
+    /// What placement may ask for.
+    pub labels: BTreeMap<String, String>,
+    /// What it has for slots.
+    pub capacity: Capacity,
+    /// What the slots that it holds take of that.
+    pub used: Load,
+    /// When its agent was last heard of.
+    pub seen_at: Timestamp,
+    /// The slots that it holds.
+    pub slots: Vec<Held>,
+}
+
+/// A slot that a node holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// The trigger.
+    pub trigger: String,
+    /// Which of its slots.
+    pub slot: u32,
+    /// How it is.
+    pub state: SlotState,
+    /// The name of its container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container_name: Option<String>,
+    /// Why, in words, when there is something to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Control {
+    /// The commands on nodes.
+    #[must_use]
+    pub fn nodes(&self) -> Nodes {
+        Nodes {
+            state: self.state.clone(),
+            clock: self.clock.clone(),
+            patience: self.patience,
+        }
+    }
+}
+
+impl Nodes {
+    /// The commands on nodes over these ports. A drain waits up to `patience` before it answers with how far it is.
+    #[must_use]
+    pub fn new(ports: &Ports, patience: Duration) -> Self {
+        Self {
+            state: ports.state.clone(),
+            clock: ports.clock.clone(),
+            patience,
+        }
+    }
+
+    /// All nodes that were heard of and not forgotten, by name.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub async fn list(&self) -> Result<Vec<NodeStatus>, Error> {
+        let now = self.clock.now();
+        let mut held: BTreeMap<NodeName, Vec<Held>> = BTreeMap::new();
+        for (trigger, slots) in slots(self.state.as_ref()).await? {
+            for (slot, status) in slots {
+                let one = Held::of(trigger.as_str(), slot, &status);
+                held.entry(status.node).or_default().push(one);
+            }
+        }
+        let (mut nodes, mut wanted) = (Vec::new(), BTreeMap::new());
+        for entry in self.state.list(Bucket::Nodes).await? {
+            if let Some(node) = wanted_of(&entry.key) {
+                wanted.extend(serde_json::from_slice::<Wanted>(&entry.value).map(|it| (node, it)));
+            } else if let Ok(node) = serde_json::from_slice::<Node>(&entry.value) {
+                nodes.push(node);
+            }
+        }
+        let mut list: Vec<NodeStatus> = nodes
+            .into_iter()
+            .map(|node| NodeStatus {
+                live: node.is_live(now),
+                slots: held.remove(&node.name).unwrap_or_default(),
+                availability: wanted
+                    .get(&node.name)
+                    .map_or(node.availability, |wanted: &Wanted| wanted.availability),
+                change: wanted.remove(&node.name).map(|wanted| wanted.change),
+                name: node.name,
+                version: node.version,
+                runtime: node.runtime,
+                labels: node.labels,
+                capacity: node.capacity,
+                used: node.used,
+                seen_at: node.seen_at,
+            })
+            .collect();
+        list.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(list)
+    }
+
+    /// How a node is.
+    ///
+    /// # Errors
+    /// [`Error::NoNode`].
+    pub async fn status(&self, name: &NodeName) -> Result<NodeStatus, Error> {
+        let nodes = self.list().await?;
+        let found = nodes.into_iter().find(|node| &node.name == name);
+        found.ok_or_else(|| Error::NoNode(name.clone()))
+    }
+
+    /// Says whether a node should take slots. It holds until another is said, over restarts of its agent too. One that is to be
+    /// drained is waited for until it has left its slots, as long as the commands are patient.
+    ///
+    /// # Errors
+    /// [`Error::NoNode`].
+    pub async fn set_availability(
+        &self,
+        name: &NodeName,
+        availability: Availability,
+        by: &str,
+    ) -> Result<NodeStatus, Error> {
+        let before = self.status(name).await?;
+        if before.availability != availability {
+            let wanted = Wanted {
+                availability,
+                change: Change {
+                    what: availability.as_str().to_owned(),
+                    by: by.to_owned(),
+                    at: self.clock.now(),
+                },
+            };
+            let value = serde_json::to_vec(&wanted).expect("it has only string keys");
+            self.state
+                .put(Bucket::Nodes, &wanted_key(name), value.into())
+                .await?;
+        }
+        if availability == Availability::Drained && before.live {
+            let patience = self.clock.sleep(self.patience);
+            let left =
+                |slots: &BTreeMap<_, SlotStatus>| slots.values().all(|status| &status.node != name);
+            await_status(self.state.as_ref(), patience, left).await?;
+        }
+        self.status(name).await
+    }
+
+    /// Forgets a node that is dead, and what was wanted of it.
+    ///
+    /// # Errors
+    /// [`Error::NoNode`]; [`Error::Unfit`] if it lives.
+    pub async fn forget(&self, name: &NodeName) -> Result<(), Error> {
+        if self.status(name).await?.live {
+            return Err(Error::Unfit(format!(
+                "node `{name}` lives; stop its agent first, and wait {} s",
+                LIVE_FOR.as_secs()
+            )));
+        }
+        for key in [name.as_str(), &wanted_key(name)] {
+            self.state.delete(Bucket::Nodes, key, None).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Held {
+    fn of(trigger: &str, slot: u32, status: &SlotStatus) -> Self {
+        Self {
+            trigger: trigger.to_owned(),
+            slot,
+            state: status.state,
+            container_name: status.container_name.clone(),
+            detail: status.detail.clone(),
+        }
+    }
+}

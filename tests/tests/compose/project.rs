@@ -1,0 +1,254 @@
+//! `compose.yaml` as a project of a test's own, with names, ports and passwords of its own.
+
+use crate::docker::engine::{self, docker};
+use crate::world::{Doors, Orchestrator, PATIENCE, secrets};
+use anyhow::{Context, Result, ensure};
+use belfry_tests::servers::free_port;
+use std::fmt::Write as _;
+use std::hash::{BuildHasher, RandomState};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long a service may take to be healthy: its check is asked every ten seconds.
+const HEALTHY: Duration = Duration::from_secs(60);
+
+/// The images of other projects, as `compose.yaml` names them; the balancer's has a shell's tools.
+pub(super) const TOOLS: &str = "haproxy:2.6-alpine";
+
+/// Every service, in the order in which a careful operator restarts them.
+pub(super) const SERVICES: [&str; 11] = [
+    "nats-1",
+    "nats-2",
+    "nats-3",
+    "redis",
+    "registry",
+    "console",
+    "gateway-1",
+    "gateway-2",
+    "agent-1",
+    "agent-2",
+    "balancer",
+];
+
+/// The project. All of it goes with the test, however it ends: containers of triggers too.
+pub(super) struct Project {
+    pub(super) name: String,
+    pub(super) doors: Doors,
+    pub(super) orchestrator: Orchestrator,
+    /// The ports that are published on 127.0.0.1.
+    pub(super) inner_ports: Vec<u16>,
+    settings: TempDir,
+    _secrets: TempDir,
+}
+
+impl Project {
+    /// Brings it up, on an engine that has the images.
+    pub(super) async fn up() -> Result<Self> {
+        for image in [engine::IMAGE, BELFRY, TOOLS] {
+            docker(&["image", "inspect", image])
+                .with_context(|| format!("the engine has no {image}: run scripts/images"))?;
+        }
+        let name = format!(
+            "belfry-test-{:08x}",
+            RandomState::new().hash_one(std::process::id()) >> 32
+        );
+        // Trigger containers reach it, as they would reach an orchestrator on their node.
+        let orchestrator = Orchestrator::at(&format!("{}:0", engine::gateway()?)).await?;
+        let ports: Vec<u16> = (0..7).map(|_| free_port()).collect::<Result<_>>()?;
+        let project = Self {
+            doors: Doors::new(ports[0], ports[1]),
+            inner_ports: ports[1..].to_vec(),
+            settings: TempDir::with_prefix("belfry-compose-")?,
+            _secrets: secrets()?,
+            orchestrator,
+            name,
+        };
+        project.write_settings(&ports)?;
+        let began = Instant::now();
+        project.compose(&["up", "--detach"])?;
+        for service in SERVICES {
+            project.healthy(service).await?;
+        }
+        println!("up and healthy: {:.1?}", began.elapsed());
+        Ok(project)
+    }
+
+    fn settings_file(&self) -> PathBuf {
+        self.settings.path().join("env")
+    }
+
+    fn write_settings(&self, ports: &[u16]) -> Result<()> {
+        let mut text = format!(
+            "ORCHESTRATOR_URL={}\nBELFRY_MESH={}\nBELFRY_LISTEN=127.0.0.1\nBELFRY_LEASE_TTL=3s\n",
+            self.orchestrator.url, self.name
+        );
+        let names = [
+            "PORT",
+            "CONSOLE_PORT",
+            "NATS_PORT_1",
+            "NATS_PORT_2",
+            "NATS_PORT_3",
+            "AGENT_PORT_1",
+            "AGENT_PORT_2",
+        ];
+        for (name, port) in names.iter().zip(ports) {
+            writeln!(text, "BELFRY_{name}={port}")?;
+        }
+        std::fs::write(self.settings_file(), text)?;
+        let output = Command::new(root().join("scripts/compose-env"))
+            .args([&self.settings_file(), &self._secrets.path().to_path_buf()])
+            .output()?;
+        ensure!(
+            output.status.success(),
+            "scripts/compose-env: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(())
+    }
+
+    /// Does a command of compose.
+    pub(super) fn compose(&self, arguments: &[&str]) -> Result<String> {
+        let file = self.settings_file();
+        let output = compose()
+            .args(["--project-name", &self.name, "--env-file"])
+            .arg(file)
+            .args(arguments)
+            .output()
+            .context("no docker-compose: install docker-compose")?;
+        ensure!(
+            output.status.success(),
+            "compose {}: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// The id of a service's container.
+    pub(super) fn container(&self, service: &str) -> Result<String> {
+        let service = format!("label=com.docker.compose.service={service}");
+        let id = docker(&[
+            "ps",
+            "--all",
+            "--quiet",
+            "--filter",
+            &self.label(),
+            "--filter",
+            &service,
+        ])?;
+        ensure!(!id.is_empty(), "no container has {service}");
+        Ok(id)
+    }
+
+    /// Waits until a service's own check says that it is healthy.
+    pub(super) async fn healthy(&self, service: &str) -> Result<()> {
+        let container = self.container(service)?;
+        let format = "{{.State.Health.Status}}";
+        let look = || async {
+            let health = docker(&["inspect", "--format", format, &container])?;
+            Ok((health == "healthy").then_some(()))
+        };
+        let what = format!("{service} is healthy");
+        let waited = self.doors.within(HEALTHY, &what, look).await;
+        waited.with_context(|| {
+            docker(&["logs", "--tail", "30", &container]).unwrap_or_else(|error| error.to_string())
+        })
+    }
+
+    /// What a service's container answers to a command of its own.
+    pub(super) fn exec(&self, service: &str, command: &[&str]) -> Result<String> {
+        let container = self.container(service)?;
+        docker(&[&["exec", &container], command].concat())
+    }
+
+    /// A service's address in the networks of the project.
+    pub(super) fn address(&self, service: &str) -> Result<Ipv4Addr> {
+        let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}";
+        let addresses = docker(&["inspect", "--format", format, &self.container(service)?])?;
+        let first = addresses.split_whitespace().next();
+        Ok(first.context("no address")?.parse()?)
+    }
+
+    fn label(&self) -> String {
+        format!("label=com.docker.compose.project={}", self.name)
+    }
+
+    /// Takes it down, and sees that nothing is left.
+    pub(super) async fn down(self) -> Result<()> {
+        // Agents that end take the containers of their triggers with them.
+        self.compose(&["stop", "--timeout", "30"])?;
+        let mesh = format!("label=belfry.mesh={}", self.name);
+        let left = docker(&["ps", "--all", "--filter", &mesh, "--format", "{{.Names}}"])?;
+        assert_eq!(left, "", "agents that ended left containers");
+        self.remove()?;
+        for (what, filter) in [
+            (&["ps", "--all"][..], self.label()),
+            (&["ps", "--all"], mesh),
+            (&["volume", "ls"], self.label()),
+            (&["network", "ls"], self.label()),
+            (&["network", "ls"], format!("name={}", self.name)),
+        ] {
+            let left = docker(&[what, &["--quiet", "--filter", &filter]].concat())?;
+            assert_eq!(left, "", "{what:?} with {filter}");
+        }
+        Ok(())
+    }
+
+    fn remove(&self) -> Result<()> {
+        let down = self.compose(&["down", "--volumes", "--remove-orphans", "--timeout", "5"]);
+        let mesh = format!("label=belfry.mesh={}", self.name);
+        for id in docker(&["ps", "--all", "--quiet", "--filter", &mesh])?.lines() {
+            docker(&["rm", "--force", "--volumes", id])?;
+        }
+        for id in docker(&["network", "ls", "--quiet", "--filter", &mesh])?.lines() {
+            docker(&["network", "rm", id])?;
+        }
+        down.map(drop)
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Ok(logs) = self.compose(&["logs", "--tail", "15", "--no-color"])
+        {
+            println!("{logs}");
+        }
+        if let Err(error) = self.remove() {
+            println!("the project {} is not removed: {error:#}", self.name);
+        }
+    }
+}
+
+/// Belfry's image.
+pub(super) const BELFRY: &str = concat!("belfry:", env!("CARGO_PKG_VERSION"));
+
+/// The checkout.
+pub(super) fn root() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// The command, in the checkout: Docker's plugin where it is there, else docker-compose.
+fn compose() -> Command {
+    let mut command = if has_plugin() {
+        let mut command = Command::new("docker");
+        command.arg("compose");
+        command
+    } else {
+        Command::new("docker-compose")
+    };
+    command.current_dir(root());
+    command
+}
+
+/// Whether `docker compose` is there.
+pub(super) fn has_plugin() -> bool {
+    let asked = Command::new("docker").args(["compose", "version"]).output();
+    asked.is_ok_and(|output| output.status.success())
+}
+
+/// Waits for what may take so long as everything else.
+pub(super) const WAIT: Duration = PATIENCE;

@@ -1,0 +1,62 @@
+//! A trigger that is nothing of ours: a shell script behind the web server of busybox.
+
+use super::engine::{Image, docker};
+use super::{Mesh, package};
+use crate::world::unsigned;
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// The trigger contract, in a shell: an event comes in, what became of it goes out.
+const SCRIPT: &str = r#"#!/bin/sh
+body=$(/bin/busybox cat)
+echo "took $HTTP_CE_ID of ${#body} bytes" >&2
+printf 'Content-Type: application/json\r\n\r\n{"status":"triggered","execution_id":"shell-%s"}\n' "$HTTP_CE_ID"
+"#;
+
+const INSTRUCTIONS: &str = r#"FROM scratch
+COPY busybox /bin/busybox
+COPY busybox /bin/sh
+COPY event /www/cgi-bin/event
+COPY health /www/health
+ENTRYPOINT ["/bin/busybox", "httpd", "-f", "-p", "9000", "-h", "/www"]
+"#;
+
+/// The image of such a trigger.
+pub(super) fn image() -> Result<Image> {
+    Image::build(&[
+        ("Dockerfile", INSTRUCTIONS),
+        ("event", SCRIPT),
+        ("health", "well\n"),
+    ])
+}
+
+/// The deployment of a package that runs it.
+pub(super) fn deployment(image: &Image) -> serde_json::Value {
+    json!({"image": image.0, "path": "/cgi-bin/event", "port": 9000})
+}
+
+#[tokio::test]
+async fn a_shell_script_that_keeps_the_contract_is_a_trigger() -> Result<()> {
+    let (packages, image) = (TempDir::with_prefix("belfry-packages-")?, image()?);
+    package(packages.path(), "shell-bell", deployment(&image))?;
+    let mesh = Mesh::start(&["--packages", &packages.path().to_string_lossy()]).await?;
+    let doors = &mesh.dev.doors;
+    doors
+        .install("shell-bell", json!({"workflow_id": "w"}))
+        .await?;
+
+    let (status, answer) = doors.deliver("shell-bell", unsigned("d-1")).await?;
+    ensure!(status == 202, "{status}: {answer}");
+    let id = answer["event_id"].as_str().context("no event id")?;
+    let event = doors.event(id, "triggered").await?;
+    assert_eq!(
+        event["outcomes"][0]["execution_id"],
+        json!(format!("shell-{id}"))
+    );
+    let name = mesh.containers.names()?.remove(0);
+    // Nobody is root, whatever the image says.
+    let user = docker(&["exec", &name, "/bin/busybox", "id", "-u"])?;
+    assert_eq!(user, "65532");
+    mesh.uninstall("shell-bell").await
+}
