@@ -6,6 +6,7 @@ mod attempt;
 mod breaker;
 mod campaign;
 pub mod docker;
+mod door;
 mod environment;
 mod heartbeat;
 mod plan;
@@ -142,6 +143,7 @@ impl Agent {
             tasks.spawn(admin::serve(agent.clone(), listener, shutdown.clone()));
         }
         tasks.spawn(heartbeat::run(agent.clone(), shutdown.clone()));
+        tasks.spawn(door::run(agent.clone(), shutdown.clone()));
         reconcile::run(agent, &tasks, shutdown).await;
         tasks.close();
         tasks.wait().await;

@@ -43,7 +43,7 @@ pub(crate) async fn run(args: Dev) -> anyhow::Result<()> {
     }
     let storage = TaskTracker::new();
     let storage_ends = CancellationToken::new();
-    let ports = open(&args.backends, &storage, &storage_ends).await?;
+    let ports = open(&args.backends, &[("role", "dev")], &storage, &storage_ends).await?;
     let standin = sockets.standin;
     let registry = roles::build_registry(&args.registry)?;
     let console = roles::build_console(

@@ -44,9 +44,11 @@ pub(crate) async fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<Tc
     })
 }
 
-/// Opens the backends that the settings name. What they do in the background is on `tasks` and ends with `ends`.
+/// Opens the backends that the settings name, for a process that says this of itself to whoever asks the bus. What they do in the
+/// background is on `tasks` and ends with `ends`.
 pub(crate) async fn open(
     settings: &settings::Backends,
+    says: &[(&str, &str)],
     tasks: &TaskTracker,
     ends: &CancellationToken,
 ) -> anyhow::Result<Ports> {
@@ -63,6 +65,10 @@ pub(crate) async fn open(
             ..defaults
         },
         replicas: settings.replicas,
+        metadata: says
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect(),
         ..Config::default()
     };
     Ok(belfry_backends::open(&config, Arc::new(System), tasks, ends).await?)

@@ -36,7 +36,12 @@ pub(crate) async fn gateway(args: GatewayRole) -> anyhow::Result<()> {
     let shutdown = shutdown_on_signal()?;
     let listener = listen(args.gateway.gateway_addr, "gateway-addr").await?;
     let ends = CancellationToken::new();
-    let ports = open(&args.backends, &tasks, &ends).await?;
+    // A bus that is not prepared yet is waited for, but not against a signal.
+    let opened = open(&args.backends, &[("role", "gateway")], &tasks, &ends);
+    let Some(ports) = shutdown.run_until_cancelled(opened).await else {
+        return end(tasks, ends).await;
+    };
+    let ports = ports?;
     info!(address = %listener.local_addr()?, "gateway listens");
     let gateway = build_gateway(&args.gateway, &args.secrets, &args.backends, ports)?;
     gateway.run(listener, shutdown).await?;
@@ -50,7 +55,12 @@ pub(crate) async fn console(args: ConsoleRole) -> anyhow::Result<()> {
     let shutdown = shutdown_on_signal()?;
     let listener = listen(args.console.console_addr, "console-addr").await?;
     let ends = CancellationToken::new();
-    let ports = open(&args.backends, &tasks, &ends).await?;
+    // A bus that is not prepared yet is waited for, but not against a signal.
+    let opened = open(&args.backends, &[("role", "console")], &tasks, &ends);
+    let Some(ports) = shutdown.run_until_cancelled(opened).await else {
+        return end(tasks, ends).await;
+    };
+    let ports = ports?;
     let packages = packages(&args.console, args.registry_addr)?;
     info!(address = %listener.local_addr()?, "console listens");
     build_console(&args.backends, ports, packages)?
@@ -66,7 +76,14 @@ pub(crate) async fn agent(args: AgentRole) -> anyhow::Result<()> {
     let shutdown = shutdown_on_signal()?;
     let listener = listen(args.agent_addr, "agent-addr").await?;
     let ends = CancellationToken::new();
-    let ports = open(&args.backends, &tasks, &ends).await?;
+    let node = node(args.agent.node.clone())?;
+    let says = [("role", "agent"), ("node", node.as_str())];
+    // A bus that is not prepared yet is waited for, but not against a signal.
+    let opened = open(&args.backends, &says, &tasks, &ends);
+    let Some(ports) = shutdown.run_until_cancelled(opened).await else {
+        return end(tasks, ends).await;
+    };
+    let ports = ports?;
     let agent = build_agent(AgentParts {
         agent: &args.agent,
         containers: &args.containers,
@@ -209,7 +226,9 @@ pub(crate) async fn build_agent(parts: AgentParts<'_>) -> anyhow::Result<Agent> 
 /// The machine's memory in bytes, where the kernel says (proc_meminfo(5)).
 fn machine_memory() -> Option<u64> {
     let told = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let total = told.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let total = told
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kibibytes: u64 = total.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kibibytes.checked_mul(1024)
 }

@@ -7,8 +7,9 @@ mod health;
 pub(crate) mod shape;
 
 pub(crate) use command::{
-    Accepted, AcceptedStatus, Changed, ChangedStatus, Discarded, DiscardedStatus, Install,
-    Installed, Replayed, ReplayedStatus, Uninstalled, UninstalledStatus, Updated, UpdatedStatus,
+    Accepted, AcceptedStatus, Changed, ChangedStatus, Discarded, DiscardedStatus, Forgotten,
+    ForgottenStatus, Install, Installed, Replayed, ReplayedStatus, Scale, Uninstalled,
+    UninstalledStatus, Updated, UpdatedStatus,
 };
 pub(crate) use event::{
     Body, Catalogue, DeadLetter, DeadLetterPage, Event, EventDetail, EventPage, EventStatus,

@@ -7,30 +7,33 @@ mod extract;
 mod guard;
 mod health;
 mod install;
+mod lifecycle;
+mod nodes;
 mod packages;
 mod page;
 mod refusal;
 mod triggers;
+mod versions;
 
 pub(crate) use guard::Guard;
+pub(crate) use refusal::Refusal;
 
+use crate::desk::Desk;
 use crate::history::History;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use belfry_mesh::control::Control;
+use belfry_mesh::package::Kind;
 use belfry_mesh::port::Ports;
 use belfry_mesh::port::packages::Packages;
 use belfry_mesh::trace::TraceParent;
 use belfry_mesh::{EventId, Problem};
+use document::Routes;
 use rand::rngs::StdRng;
-use refusal::Refusal;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -38,35 +41,9 @@ use utoipa_axum::routes;
 pub(crate) struct Api {
     pub(crate) ports: Ports,
     pub(crate) packages: Arc<dyn Packages>,
-    pub(crate) control: Control,
+    pub(crate) desk: Arc<Desk>,
     pub(crate) history: History,
     pub(crate) rng: Mutex<StdRng>,
-    pub(crate) commands: Commands,
-}
-
-/// Where commands run: apart from the connections that brought them.
-pub(crate) struct Commands {
-    pub(crate) tasks: TaskTracker,
-    /// Ends commands in the middle of whatever they do.
-    pub(crate) cut_off: CancellationToken,
-}
-
-impl Commands {
-    /// Does a command to its end, even if the client hangs up meanwhile: half a command is worse than none.
-    async fn see_through<T: Send + 'static>(
-        &self,
-        command: impl Future<Output = Result<T, Refusal>> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let cut_off = self.cut_off.clone();
-        let task = self
-            .tasks
-            .spawn(async move { cut_off.run_until_cancelled(command).await });
-        match task.await {
-            Ok(Some(result)) => result,
-            Ok(None) => Err(Refusal::cut_off()),
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
-    }
 }
 
 impl Api {
@@ -78,20 +55,41 @@ impl Api {
     }
 }
 
+/// What can be done with packages of every kind.
+const OF_EACH_KIND: [fn() -> Routes; 13] = [
+    || routes!(install::install),
+    || routes!(install::install_version),
+    || routes!(lifecycle::list),
+    || routes!(lifecycle::uninstall),
+    || routes!(lifecycle::status),
+    || routes!(lifecycle::logs),
+    || routes!(lifecycle::start),
+    || routes!(lifecycle::stop),
+    || routes!(lifecycle::restart),
+    || routes!(lifecycle::scale),
+    || routes!(versions::update),
+    || routes!(versions::rollback),
+    || routes!(versions::history),
+];
+
 /// All routes.
 fn routes() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::with_openapi(document::frame())
-        .routes(routes!(install::install))
-        .routes(routes!(install::install_version))
-        .routes(routes!(triggers::list))
+    let mut router = OpenApiRouter::with_openapi(document::frame());
+    for kind in [Kind::Trigger, Kind::Mcp] {
+        for routes in OF_EACH_KIND {
+            router = router.routes(document::of_kind(kind, routes()));
+        }
+    }
+    router
         .routes(routes!(triggers::installed))
-        .routes(routes!(triggers::uninstall))
-        .routes(routes!(triggers::status))
-        .routes(routes!(triggers::start))
-        .routes(routes!(triggers::stop))
-        .routes(routes!(triggers::restart))
-        .routes(routes!(triggers::update))
+        .routes(routes!(triggers::pause))
+        .routes(routes!(triggers::resume))
         .routes(routes!(triggers::run))
+        .routes(routes!(nodes::list))
+        .routes(routes!(nodes::status, nodes::forget))
+        .routes(routes!(nodes::cordon))
+        .routes(routes!(nodes::uncordon))
+        .routes(routes!(nodes::drain))
         .routes(routes!(packages::list))
         .routes(routes!(events::list))
         .routes(routes!(events::show))

@@ -6,17 +6,20 @@
 
 mod answer;
 mod api;
+mod bus;
 mod config;
 mod connection;
+mod desk;
 mod history;
 
 pub use config::{Config, Retention};
 
-use api::{Api, Commands, Guard};
+use api::{Api, Guard};
 use belfry_mesh::control::Control;
 use belfry_mesh::port::Ports;
 use belfry_mesh::port::packages::Packages;
 use connection::Doors;
+use desk::{Commands, Desk};
 use history::History;
 use rand::rngs::StdRng;
 use std::io;
@@ -122,17 +125,23 @@ impl Console {
         let cut_off = CancellationToken::new();
         let _cut_off_if_dropped = cut_off.clone().drop_guard();
         let control = Control::new(&ports, packages.clone(), config.patience);
-        let commands = Commands {
-            tasks: requests.clone(),
-            cut_off: cut_off.clone(),
-        };
+        let desk = Arc::new(Desk {
+            control,
+            calls: ports.calls.clone(),
+            commands: Commands {
+                tasks: requests.clone(),
+                cut_off: cut_off.clone(),
+            },
+            closing: shutdown.clone(),
+        });
+        let (calls, clock) = (ports.calls.clone(), ports.clock.clone());
+        requests.spawn(bus::serve(desk.clone(), calls, clock, shutdown.clone()));
         let api = Api {
             ports,
             packages,
-            control,
+            desk,
             history,
             rng: Mutex::new(rng),
-            commands,
         };
         let router = api::router(
             Arc::new(api),

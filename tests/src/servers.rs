@@ -9,7 +9,7 @@ mod redis;
 mod server;
 
 pub use belfry::{Belfry, Role};
-pub use nats::{Cluster, Nats};
+pub use nats::{Cluster, Nats, password};
 pub use port::free as free_port;
 pub use redis::Redis;
 pub use server::Server;

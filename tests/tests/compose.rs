@@ -2,6 +2,7 @@
 
 mod load;
 mod project;
+mod units;
 
 use crate::docker::engine::{docker, gateway};
 use crate::world::senders::TRIGGER;
@@ -283,7 +284,7 @@ async fn a_gateway_that_is_killed_under_load_is_not_missed_and_nobody_reaches_th
     sent.events.insert(id.to_owned());
     sent.count += 1;
     project.ran_once(&sent).await?;
-    project.down().await
+    project.down()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -311,5 +312,5 @@ async fn a_restart_of_every_service_in_turn_under_load_loses_nothing_and_runs_no
     }
     let sent = load.end().await?;
     project.ran_once(&sent).await?;
-    project.down().await
+    project.down()
 }

@@ -3,7 +3,10 @@
 pub(crate) mod engine;
 mod foreign;
 mod isolation;
+mod registry;
 mod runtime;
+mod wire;
+mod updates;
 
 use crate::world::{Dev, Orchestrator, SECRET, github, pull_request};
 use anyhow::{Context, Result, ensure};

@@ -1,4 +1,7 @@
-//! What a container wrote: the engine's parts put together to lines.
+//! What a container wrote: the engine's pieces put together to lines.
+//!
+//! A log that is followed is read three times: what is there, what comes, and what the engine kept to itself when the container
+//! ended, which engines of version 20.10 do with the last lines.
 
 use super::Docker;
 use super::failure::{status, unavailable};
@@ -6,9 +9,36 @@ use belfry_mesh::port::runtime::{Error, LogLine, Logs, MAX_LINE};
 use bollard::container::LogOutput;
 use bollard::query_parameters::LogsOptions;
 use futures::StreamExt;
-use futures::future::ready;
 use futures::stream::{self, BoxStream};
 use jiff::Timestamp;
+use std::collections::VecDeque;
+
+/// How many lines are looked through for those that are new since the last reading.
+const AGAIN: usize = 1_000;
+
+type Pieces = BoxStream<'static, Result<LogOutput, bollard::errors::Error>>;
+
+struct Reading {
+    engine: bollard::Docker,
+    id: String,
+    what: Logs,
+    phase: Phase,
+    pieces: Pieces,
+    parts: Parts,
+    ready: VecDeque<LogLine>,
+    /// Only lines after that are new to this phase.
+    from: Option<Timestamp>,
+    /// When the last line was written that was seen.
+    seen: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    There,
+    Coming,
+    Rest,
+    Over,
+}
 
 impl Docker {
     /// What a container wrote, see [`Runtime::logs`](belfry_mesh::port::runtime::Runtime::logs).
@@ -17,42 +47,109 @@ impl Docker {
         id: &str,
         what: Logs,
     ) -> BoxStream<'static, Result<LogLine, Error>> {
-        let after = what.after;
-        // The engine takes whole seconds here; what that lets through is left out below.
-        let since = after.and_then(|after| i32::try_from(after.as_second()).ok());
+        let mut reading = Reading {
+            engine: self.engine.clone(),
+            id: id.to_owned(),
+            what,
+            phase: Phase::There,
+            pieces: stream::empty().boxed(),
+            parts: Parts::default(),
+            ready: VecDeque::new(),
+            from: what.after,
+            seen: what.after,
+        };
+        // Of a log that is to be followed the last line is read in any case: it shows where to go on.
+        let lines = what.lines.max(usize::from(what.follow));
+        reading.read(lines, false);
+        stream::unfold(reading, |mut reading| async {
+            Some((reading.next().await?, reading))
+        })
+        .boxed()
+    }
+}
+
+impl Reading {
+    fn read(&mut self, lines: usize, follow: bool) {
+        // The engine takes whole seconds here; what that lets through is left out when it comes.
+        let since = self
+            .from
+            .and_then(|from| i32::try_from(from.as_second()).ok());
         let options = LogsOptions {
-            follow: what.follow,
+            follow,
             stdout: true,
             stderr: true,
             timestamps: true,
             since: since.unwrap_or(0),
-            tail: what.lines.to_string(),
+            tail: lines.to_string(),
             ..LogsOptions::default()
         };
-        let name = id.to_owned();
-        self.engine
-            .logs(id, Some(options))
-            .map(Some)
-            .chain(stream::iter([None]))
-            .scan(Parts::default(), move |parts, part| {
-                ready(parts.take(part, &name))
-            })
-            .flat_map(stream::iter)
-            .filter(move |line| {
-                let is_new = |line: &LogLine| after.is_none_or(|after| line.at > after);
-                ready(line.as_ref().map_or(true, is_new))
-            })
-            .boxed()
+        self.pieces = self.engine.logs(&self.id, Some(options)).boxed();
+        self.parts = Parts::default();
+    }
+
+    async fn next(&mut self) -> Option<Result<LogLine, Error>> {
+        loop {
+            if let Some(line) = self.ready.pop_front() {
+                return Some(Ok(line));
+            }
+            if self.phase == Phase::Over {
+                return None;
+            }
+            match self.pieces.next().await {
+                Some(Ok(piece)) => {
+                    if let Some(line) = self.parts.add(piece) {
+                        self.see(line);
+                    }
+                }
+                Some(Err(error)) => {
+                    let was = std::mem::replace(&mut self.phase, Phase::Over);
+                    match failure(&error, &self.id) {
+                        // It was removed as soon as it had ended: that is the log's end.
+                        Error::NotFound(_) if was != Phase::There => return None,
+                        error => return Some(Err(error)),
+                    }
+                }
+                None => self.turn(),
+            }
+        }
+    }
+
+    fn see(&mut self, line: LogLine) {
+        if self.from.is_some_and(|from| line.at <= from) {
+            return;
+        }
+        self.seen = self.seen.max(Some(line.at));
+        if self.phase != Phase::There || self.what.lines > 0 {
+            self.ready.push_back(line);
+        }
+    }
+
+    /// Goes on to the next phase. A line without an end is told in the last one only: before, more of it may come.
+    fn turn(&mut self) {
+        self.from = self.seen;
+        self.phase = match (self.phase, self.what.follow) {
+            (Phase::There, true) => {
+                self.read(AGAIN, true);
+                Phase::Coming
+            }
+            (Phase::Coming, _) => {
+                self.read(AGAIN, false);
+                Phase::Rest
+            }
+            _ => {
+                self.ready.extend(self.parts.end());
+                Phase::Over
+            }
+        };
     }
 }
 
-/// What came of lines whose end has not come yet: of the output, and of the errors. The engine hands out long lines in parts, each
-/// with a time of its own.
+/// What came of lines whose end has not come yet: of the output, and of the errors. The engine hands out long lines in pieces,
+/// each with a time of its own.
 #[derive(Default)]
 struct Parts {
     output: Option<Part>,
     errors: Option<Part>,
-    failed: bool,
 }
 
 struct Part {
@@ -60,32 +157,8 @@ struct Part {
     text: Vec<u8>,
 }
 
-type Piece = Result<LogOutput, bollard::errors::Error>;
-
 impl Parts {
-    /// What is complete with this piece; with none, all that is left. None after a failure.
-    fn take(&mut self, piece: Option<Piece>, id: &str) -> Option<Vec<Result<LogLine, Error>>> {
-        if self.failed {
-            return None;
-        }
-        Some(match piece {
-            Some(Ok(piece)) => self.add(piece).map(Ok).into_iter().collect(),
-            Some(Err(error)) => {
-                self.failed = true;
-                vec![Err(failure(&error, id))]
-            }
-            None => {
-                let mut left: Vec<_> = [self.output.take(), self.errors.take()]
-                    .into_iter()
-                    .flatten()
-                    .map(Part::line)
-                    .collect();
-                left.sort_by_key(|line| line.at);
-                left.into_iter().map(Ok).collect()
-            }
-        })
-    }
-
+    /// The line that is complete with this piece.
     fn add(&mut self, piece: LogOutput) -> Option<LogLine> {
         let open = match piece {
             LogOutput::StdErr { .. } => &mut self.errors,
@@ -102,6 +175,14 @@ impl Parts {
         let room = MAX_LINE.saturating_sub(part.text.len());
         part.text.extend_from_slice(&text[..text.len().min(room)]);
         whole.and_then(|_| open.take()).map(Part::line)
+    }
+
+    /// What is left without an end.
+    fn end(&mut self) -> Vec<LogLine> {
+        let left = [self.output.take(), self.errors.take()];
+        let mut lines: Vec<LogLine> = left.into_iter().flatten().map(Part::line).collect();
+        lines.sort_by_key(|line| line.at);
+        lines
     }
 }
 
@@ -134,22 +215,22 @@ fn failure(error: &bollard::errors::Error, id: &str) -> Error {
 mod tests {
     use super::*;
 
-    fn output(text: &str) -> Option<Piece> {
+    fn output(text: &str) -> LogOutput {
         let message = format!("2026-11-22T08:00:00.000000001Z {text}").into();
-        Some(Ok(LogOutput::StdOut { message }))
+        LogOutput::StdOut { message }
     }
 
-    fn errors(text: &str) -> Option<Piece> {
+    fn errors(text: &str) -> LogOutput {
         let message = format!("2026-11-22T08:00:00.000000002Z {text}").into();
-        Some(Ok(LogOutput::StdErr { message }))
+        LogOutput::StdErr { message }
     }
 
-    fn texts(pieces: Vec<Option<Piece>>) -> Vec<String> {
+    fn texts(pieces: Vec<LogOutput>) -> Vec<String> {
         let mut parts = Parts::default();
-        let lines = pieces
-            .into_iter()
-            .filter_map(|piece| parts.take(piece, "c"));
-        lines.flatten().map(|line| line.unwrap().text).collect()
+        let pieces = pieces.into_iter();
+        let mut lines: Vec<LogLine> = pieces.filter_map(|piece| parts.add(piece)).collect();
+        lines.extend(parts.end());
+        lines.into_iter().map(|line| line.text).collect()
     }
 
     #[test]
@@ -160,7 +241,6 @@ mod tests {
             errors("an error\r\n"),
             output("still two\n"),
             errors("no end"),
-            None,
         ];
         assert_eq!(
             texts(pieces),
@@ -175,19 +255,5 @@ mod tests {
         assert_eq!(told.len(), 1);
         assert!(told[0].len() <= MAX_LINE && told[0].len() > MAX_LINE - 4);
         assert!(told[0].starts_with("aö"));
-    }
-
-    #[test]
-    fn a_failure_is_told_once_and_last() {
-        let gone = || {
-            Some(Err(bollard::errors::Error::DockerResponseServerError {
-                status_code: 404,
-                message: "no such container".to_owned(),
-            }))
-        };
-        let mut parts = Parts::default();
-        let told = parts.take(gone(), "c").unwrap();
-        assert_eq!(told, [Err(Error::NotFound("c".to_owned()))]);
-        assert!(parts.take(None, "c").is_none());
     }
 }

@@ -21,6 +21,10 @@ use tokio_util::sync::CancellationToken;
 /// (<https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-32.md>).
 pub(super) const QUEUE: &str = "q";
 
+/// How long what the server says against a subscription may take from the connection to here: it comes before the answer to what was
+/// asked after it, and beside.
+const BESIDE: Duration = Duration::from_millis(10);
+
 /// The code of a fault that does not tell its own.
 const INTERNAL: u16 = 500;
 
@@ -104,7 +108,8 @@ impl Calls for Core {
         let since = self.link.complaints();
         let mut requests = self.link.listen(subject.to_owned(), Some(QUEUE)).await?;
         self.link.sync().await?;
-        if let Some(refused) = self.link.complaint(since, subject) {
+        let refused = self.link.forbidden(since, subject);
+        if let Ok(refused) = tokio::time::timeout(BESIDE, refused).await {
             return Err(refused);
         }
         let line = Arc::new(Line {

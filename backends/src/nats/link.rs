@@ -182,12 +182,6 @@ impl Link {
         self.news.borrow().complaints
     }
 
-    /// What the server has said against this subject since it had complained so often.
-    pub(super) fn complaint(&self, since: u64, subject: &str) -> Option<Error> {
-        let news = self.news.borrow();
-        news.complaint(since, subject).map(|why| self.refused(why))
-    }
-
     /// Returns once the server says, after it had complained so often, that this subject is not for this process.
     pub(super) async fn forbidden(&self, since: u64, subject: &str) -> Error {
         let mut news = self.news.clone();

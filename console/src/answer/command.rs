@@ -1,13 +1,14 @@
 //! What commands take and answer. The words of `status` are those that existing clients know.
 
+use crate::desk;
 use belfry_mesh::EventId;
-use belfry_mesh::control::{RunState, Status};
+use belfry_mesh::control::{Done, RunState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// What a trigger is installed with. Exactly one of the two ids is given.
+/// What a package is installed with. For a trigger exactly one of the two ids is given, for an mcp none.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schema(as = InstallRequest)]
@@ -24,13 +25,18 @@ pub(crate) struct Install {
     /// what else the scheme needs.
     #[schema(value_type = Option<Object>, example = json!({"scheme": "stripe", "secret": "${STRIPE_SECRET}"}))]
     pub(crate) auth: Option<Value>,
+    /// How many slots it has, each with a container of its own: 1 to 64. One if it is not said.
+    pub(crate) replicas: Option<u32>,
+    /// What a node must be like to take one, as `label=value` or `label!=value`. The labels are the node's own, and `node` (its
+    /// name) and `runtime`.
+    pub(crate) constraints: Vec<String>,
 }
 
-/// A trigger that was installed, or was already.
+/// A trigger or an mcp that was installed, or was already.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Installed {
     pub(crate) status: InstalledStatus,
-    /// The trigger's name.
+    /// Its name.
     pub(crate) name: String,
     /// The version of its package.
     pub(crate) version: String,
@@ -41,7 +47,7 @@ pub(crate) struct Installed {
     /// How it is after the wait for its start.
     #[schema(value_type = super::shape::RunState)]
     pub(crate) state: RunState,
-    /// The revision of its desired state.
+    /// The revision that this made; where nothing was changed, the one that is there.
     pub(crate) revision: u64,
     /// Where the gateway takes its deliveries, for a webhook.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,16 +66,16 @@ pub(crate) enum InstalledStatus {
     AlreadyInstalled,
 }
 
-/// A trigger that was started, stopped or restarted.
+/// A trigger or an mcp that should run otherwise.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Changed {
     pub(crate) status: ChangedStatus,
-    /// The trigger's name.
+    /// Its name.
     pub(crate) name: String,
     /// How it is after the wait for the change.
     #[schema(value_type = super::shape::RunState)]
     pub(crate) state: RunState,
-    /// The revision of its desired state.
+    /// The revision that this made; where nothing was changed, the one that is there.
     pub(crate) revision: u64,
     /// Why it is not as it should be, in words, when there is something to say.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,26 +88,29 @@ pub(crate) enum ChangedStatus {
     Started,
     Stopped,
     Restarted,
+    Paused,
+    Resumed,
+    Scaled,
 }
 
-/// A trigger whose package was updated, or was the newest already.
+/// A trigger or an mcp whose package was to have another version.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Updated {
     pub(crate) status: UpdatedStatus,
-    /// The trigger's name.
+    /// Its name.
     pub(crate) name: String,
     /// The version that it has now.
     pub(crate) version: String,
     /// The version that it had.
     pub(crate) old_version: String,
-    /// The version that it has now.
+    /// The version that it was given, even if that was taken back.
     pub(crate) new_version: String,
     /// How it is after the wait for the change.
     #[schema(value_type = super::shape::RunState)]
     pub(crate) state: RunState,
-    /// The revision of its desired state.
+    /// The revision that this made; where nothing was changed, the one that is there.
     pub(crate) revision: u64,
-    /// Why it is not as it should be, in words, when there is something to say.
+    /// Why it is not as it should be, or why the new version was taken back, in words, when there is something to say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) detail: Option<String>,
 }
@@ -113,14 +122,43 @@ pub(crate) enum UpdatedStatus {
     Updated,
     /// It had the newest version, and nothing was changed.
     AlreadyLatest,
+    /// It has an earlier version again: because that was asked for, or because a new one did not hold, and `detail` says why.
+    RolledBack,
+    /// It had the version that was to be gone back to, and nothing was changed.
+    Unchanged,
 }
 
-/// A trigger that was uninstalled.
+/// A trigger or an mcp that was uninstalled.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Uninstalled {
     pub(crate) status: UninstalledStatus,
     /// The name that it had.
     pub(crate) name: String,
+    /// The last revision of it.
+    pub(crate) revision: u64,
+}
+
+/// A node that was forgotten.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Forgotten {
+    pub(crate) status: ForgottenStatus,
+    /// Its name.
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ForgottenStatus {
+    Forgotten,
+}
+
+/// How many slots something should have.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ScaleRequest)]
+pub(crate) struct Scale {
+    /// 1 to 64.
+    pub(crate) replicas: u32,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -181,8 +219,9 @@ pub(crate) enum DiscardedStatus {
 }
 
 impl Installed {
-    pub(crate) fn new(changed: bool, is: Status) -> Self {
-        let status = if changed {
+    pub(crate) fn new(done: Done) -> Self {
+        let is = done.status;
+        let status = if done.changed {
             InstalledStatus::Installed
         } else {
             InstalledStatus::AlreadyInstalled
@@ -195,7 +234,7 @@ impl Installed {
             container_name: is.container_name,
             registry: is.registry,
             state: is.state,
-            revision: is.revision,
+            revision: done.revision,
             webhook_path,
             detail: is.detail,
         }
@@ -203,13 +242,36 @@ impl Installed {
 }
 
 impl Changed {
-    pub(crate) fn new(status: ChangedStatus, is: Status) -> Self {
+    pub(crate) fn new(status: ChangedStatus, done: Done) -> Self {
+        let is = done.status;
         Self {
             status,
             name: is.name,
             state: is.state,
-            revision: is.revision,
+            revision: done.revision,
             detail: is.detail,
+        }
+    }
+}
+
+impl Updated {
+    pub(crate) fn new(status: UpdatedStatus, done: Done) -> Self {
+        let why = desk::taken_back(&done);
+        let is = done.status;
+        let given = is.rejected.filter(|_| why.is_some());
+        let old_version = done.before.map_or_else(
+            || is.version.clone(),
+            |before| before.manifest.version().to_string(),
+        );
+        Self {
+            status,
+            name: is.name,
+            new_version: given.map_or_else(|| is.version.clone(), |given| given.version),
+            version: is.version,
+            old_version,
+            state: is.state,
+            revision: done.revision,
+            detail: why.or(is.detail),
         }
     }
 }

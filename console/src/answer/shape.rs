@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// How a trigger is.
+/// How a trigger or an mcp is.
 #[derive(ToSchema)]
 pub(crate) struct Trigger {
     /// Its name.
     name: String,
+    kind: Kind,
     /// The version of its package.
     version: String,
     /// The registry that its package came from.
@@ -30,11 +31,19 @@ pub(crate) struct Trigger {
     /// The environment that its installer set. Secrets by name only.
     user_config: BTreeMap<String, String>,
     desired: Desired,
-    target: Target,
+    /// How many slots it should have.
+    replicas: u32,
+    /// What its installer asks of a node.
+    #[schema(required = false)]
+    constraints: Vec<String>,
+    #[schema(required = false)]
+    target: Option<Target>,
     /// The revision of its desired state.
     revision: u64,
     /// What made that revision.
     change: String,
+    #[schema(required = false)]
+    rejected: Option<Rejected>,
     /// Why it does not run, in words, when there is something to say.
     #[schema(required = false)]
     detail: Option<String>,
@@ -42,7 +51,28 @@ pub(crate) struct Trigger {
     slots: BTreeMap<String, Slot>,
 }
 
-/// How a trigger is, in one word: it runs; its container is there and does not run; no node has a container for it.
+/// What a package is: a trigger, which takes events, or an mcp, a service that takes none.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    Trigger,
+    Mcp,
+}
+
+/// An update that did not hold and was taken back, until the next one.
+#[derive(ToSchema)]
+pub(crate) struct Rejected {
+    /// The revision that was taken back.
+    revision: u64,
+    /// The version of the package that it brought.
+    version: String,
+    /// Why it did not hold, in words.
+    why: String,
+    /// When it was taken back.
+    at: Timestamp,
+}
+
+/// How something is, in one word: it runs; its container is there and does not run; no node has a container for it.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub(crate) enum RunState {
@@ -51,11 +81,12 @@ pub(crate) enum RunState {
     ContainerMissing,
 }
 
-/// Whether it should run.
+/// Whether it should run. Paused: its container should, without events.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub(crate) enum Desired {
     Running,
+    Paused,
     Stopped,
 }
 
@@ -70,7 +101,7 @@ pub(crate) enum Target {
     Team(String),
 }
 
-/// What an agent reports of one replica of a trigger.
+/// What an agent reports of a slot: one replica.
 #[derive(ToSchema)]
 pub(crate) struct Slot {
     /// The node that holds it.
@@ -93,7 +124,7 @@ pub(crate) struct Slot {
     since: Timestamp,
 }
 
-/// The state of a replica.
+/// The state of a slot.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub(crate) enum SlotState {
@@ -103,6 +134,8 @@ pub(crate) enum SlotState {
     Running,
     /// It cannot run, and `detail` says why. It is tried again.
     Error,
+    /// Healthy, as desired without events.
+    Paused,
     /// Stopped, as desired.
     Stopped,
 }
@@ -166,6 +199,7 @@ pub(crate) struct Holder {
 /// A line of the catalogue.
 #[derive(ToSchema)]
 pub(crate) struct Package {
+    kind: Kind,
     /// The package's name.
     name: String,
     /// Its newest version.
@@ -180,6 +214,132 @@ pub(crate) struct Package {
     trigger_type: String,
     /// The id of the registry that has it.
     registry: String,
+}
+
+/// A kept revision.
+#[derive(ToSchema)]
+pub(crate) struct Revision {
+    /// Its number.
+    revision: u64,
+    /// Whether it is the present one.
+    current: bool,
+    /// What it changed, in words.
+    what: String,
+    /// Who asked for it.
+    by: String,
+    /// When.
+    at: Timestamp,
+    /// The version of the package.
+    version: String,
+    /// The registry that the package came from.
+    registry: String,
+    desired: Desired,
+    /// How many slots it should have.
+    replicas: u32,
+}
+
+/// How a node is.
+#[derive(ToSchema)]
+pub(crate) struct Node {
+    /// Its name.
+    name: String,
+    /// Whether its agent was heard of lately.
+    live: bool,
+    availability: Availability,
+    #[schema(required = false)]
+    change: Option<Change>,
+    /// The version of Belfry that it runs.
+    version: String,
+    /// The runtime that it runs containers in.
+    runtime: String,
+    /// What placement may ask for.
+    labels: BTreeMap<String, String>,
+    capacity: Capacity,
+    used: Load,
+    /// When its agent was last heard of.
+    seen_at: Timestamp,
+    /// The slots that it holds.
+    slots: Vec<HeldSlot>,
+}
+
+/// Whether a node takes slots; keeps those that it has and takes no more; or takes none and leaves those that it has.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum Availability {
+    Active,
+    Cordoned,
+    Drained,
+}
+
+/// The change that made something so.
+#[derive(ToSchema)]
+pub(crate) struct Change {
+    /// What was changed, in words.
+    what: String,
+    /// Who asked for it.
+    by: String,
+    /// When.
+    at: Timestamp,
+}
+
+/// What a node has for slots.
+#[derive(ToSchema)]
+pub(crate) struct Capacity {
+    /// How many slots it takes; without a bound if it is not said.
+    #[schema(required = false)]
+    slots: Option<u32>,
+    /// Its memory, in bytes; without a bound if it is not said.
+    #[schema(required = false)]
+    memory: Option<u64>,
+}
+
+/// What the slots that a node holds take of it.
+#[derive(ToSchema)]
+pub(crate) struct Load {
+    /// How many there are.
+    slots: u32,
+    /// The memory that is set aside for them, in bytes.
+    memory: u64,
+}
+
+/// A slot that a node holds.
+#[derive(ToSchema)]
+pub(crate) struct HeldSlot {
+    /// The trigger or mcp.
+    trigger: String,
+    /// Which of its slots.
+    slot: u32,
+    state: SlotState,
+    /// The name of its container.
+    #[schema(required = false)]
+    container_name: Option<String>,
+    /// Why, in words, when there is something to say.
+    #[schema(required = false)]
+    detail: Option<String>,
+}
+
+/// Lines of a log.
+#[derive(ToSchema)]
+pub(crate) struct LogPage {
+    /// The node that the container is on.
+    node: String,
+    /// Which of the slots it is.
+    slot: u32,
+    /// The container's name.
+    container_name: String,
+    /// The lines, oldest first.
+    lines: Vec<LogLine>,
+    /// Where to go on: after the last of the lines.
+    after: Timestamp,
+}
+
+/// A line that a container wrote.
+#[derive(ToSchema)]
+pub(crate) struct LogLine {
+    /// When.
+    at: Timestamp,
+    /// What. Secrets of the node stand in it as `***`.
+    text: String,
 }
 
 /// How the console says no: problem details of RFC 9457.

@@ -86,7 +86,7 @@ pub(super) async fn discard(
         }
         Ok(discarded)
     };
-    if !api.commands.see_through(command).await? {
+    if !api.desk.commands.see_through(command).await? {
         return Err(Refusal::not_found(format!(
             "there is no dead letter of event `{id}`"
         )));

@@ -1,17 +1,24 @@
 //! The OpenAPI document, made from the routes.
 
+use super::Api;
 use super::refusal::{Refusal, described};
 use super::routes;
 use crate::answer::shape;
+use axum::Extension;
 use axum::http::header;
 use axum::response::IntoResponse;
-use std::sync::LazyLock;
-use utoipa::openapi::path::Operation;
+use belfry_mesh::package::Kind;
+use std::sync::{Arc, LazyLock};
+use utoipa::openapi::path::{Operation, Paths};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
     ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, RefOr,
 };
 use utoipa::{PartialSchema, ToSchema};
+use utoipa_axum::router::UtoipaMethodRouter;
+
+/// What handles a path, and how it is described.
+pub(super) type Routes = UtoipaMethodRouter<Arc<Api>>;
 
 /// What every request may be answered, whatever it asks: the guard's refusals, and a fault of the console's own.
 const ALWAYS: [u16; 3] = [403, 421, 500];
@@ -30,7 +37,9 @@ pub(super) fn frame() -> OpenApi {
             .build()
     };
     let tags = [
-        tag("triggers", "What is installed."),
+        tag("triggers", "What is installed and takes events."),
+        tag("mcps", "What is installed and takes none: services."),
+        tag("nodes", "The machines that all of it runs on."),
         tag("packages", "What can be installed."),
         tag("events", "What happened, and what became of it."),
         tag("health", "The console itself."),
@@ -56,6 +65,26 @@ pub(super) fn document() -> OpenApi {
         }
     }
     document
+}
+
+/// The same routes for packages of a kind: those of triggers as they are written, those of others under paths and names of
+/// their own.
+pub(super) fn of_kind(kind: Kind, routes: Routes) -> Routes {
+    let (schemas, paths, methods) = routes;
+    let paths = match kind {
+        Kind::Trigger => paths,
+        Kind::Mcp => renamed(&paths, kind.as_str()),
+    };
+    (schemas, paths, methods.layer(Extension(kind)))
+}
+
+/// Paths that speak of another kind than triggers. Schemas begin with a capital letter and are shared.
+fn renamed(paths: &Paths, kind: &str) -> Paths {
+    let text = serde_json::to_string(paths).expect("the document has only string keys");
+    let text = text
+        .replace("a trigger", &format!("an {kind}"))
+        .replace("trigger", kind);
+    serde_json::from_str(&text).expect("it was written from such")
 }
 
 fn add_refusals(operation: &mut Operation) {

@@ -152,7 +152,7 @@ pub(super) async fn replay(
         .history
         .settled(event.replay_of.unwrap_or_else(|| id.clone()))
         .await?;
-    let (control, history) = (api.control.clone(), api.history.clone());
+    let (control, history) = (api.desk.control.clone(), api.history.clone());
     let command = async move {
         let replayed = control.replay(&stored, &trigger, after, letter).await?;
         if let Some(sequence) = letter {
@@ -160,7 +160,7 @@ pub(super) async fn replay(
         }
         Ok(replayed)
     };
-    let (event_id, receipt) = api.commands.see_through(command).await?;
+    let (event_id, receipt) = api.desk.commands.see_through(command).await?;
     let (code, status) = match receipt.duplicate {
         false => (StatusCode::ACCEPTED, ReplayedStatus::Accepted),
         true => (StatusCode::OK, ReplayedStatus::Duplicate),

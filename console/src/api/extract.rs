@@ -5,14 +5,13 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
+use belfry_mesh::command::MAX_BY;
+use belfry_mesh::package::Kind;
 use belfry_mesh::trace::TraceParent;
-use belfry_mesh::{EventId, TriggerName};
+use belfry_mesh::{EventId, NodeName, TriggerName};
 use bytes::Bytes;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use utoipa::IntoParams;
-
-/// The longest that may be said of who asks, in bytes.
-const MAX_BY: usize = 64;
 
 /// A JSON object as the body. No body at all is as good as `{}`.
 pub(crate) struct Json<T>(pub(crate) T);
@@ -28,6 +27,12 @@ pub(crate) struct Path<T>(pub(crate) T);
 
 /// The name of a trigger, the only part of the path. What cannot be a name is the name of no trigger.
 pub(crate) struct Name(pub(crate) TriggerName);
+
+/// The name of a node, the only part of the path. What cannot be a name is the name of no node.
+pub(crate) struct Node(pub(crate) NodeName);
+
+/// The kind of packages that the path is for.
+pub(crate) struct Of(pub(crate) Kind);
 
 /// The id of an event, the only part of the path. What cannot be an id is the id of no event.
 pub(crate) struct Id(pub(crate) EventId);
@@ -110,6 +115,26 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
         TriggerName::parse(&name)
             .map(Self)
             .map_err(|error| Refusal::not_found(error.to_string()))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Node {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let Path(name) = Path::<String>::from_request_parts(parts, state).await?;
+        NodeName::parse(&name)
+            .map(Self)
+            .map_err(|error| Refusal::not_found(error.to_string()))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Of {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let kind = parts.extensions.get().copied();
+        Ok(Self(kind.unwrap_or_default()))
     }
 }
 

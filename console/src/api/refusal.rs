@@ -55,6 +55,12 @@ impl From<Problem> for Refusal {
     }
 }
 
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        refusal.0
+    }
+}
+
 impl From<control::Error> for Refusal {
     fn from(error: control::Error) -> Self {
         Self::new(error.status(), error.to_string())
@@ -108,7 +114,9 @@ pub(crate) fn described(status: u16) -> utoipa::openapi::Response {
         421 => "The request is for a host that this console is not.",
         500 => "Something is broken; the log says more.",
         502 => "A registry did not answer, or not with a package.",
-        503 => "The bus or the state cannot be reached; the same request may work later.",
+        503 => {
+            "The bus, the state or a node cannot be reached, or is not as far; the same request may work later."
+        }
         _ => "The request was refused; `detail` says why.",
     };
     let content = ContentBuilder::new()

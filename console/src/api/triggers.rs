@@ -1,30 +1,16 @@
-//! The life of triggers.
+//! What can be done with triggers only: they take events.
 
 use super::Api;
-use super::extract::{By, JsonBytes, Name, Query, Trace};
-use super::install::From;
+use super::extract::{By, JsonBytes, Name, Trace};
 use super::refusal::{Refusal, Refused};
-use crate::answer::{
-    Accepted, AcceptedStatus, Changed, ChangedStatus, Uninstalled, UninstalledStatus, Updated,
-    UpdatedStatus, shape,
-};
+use crate::answer::{Accepted, AcceptedStatus, Changed, shape};
+use crate::desk::Change;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use belfry_mesh::control::{Control, Done, Error, Status};
+use belfry_mesh::control::Status;
+use belfry_mesh::package::Kind;
 use std::sync::Arc;
-
-/// List the triggers
-#[utoipa::path(
-    get,
-    path = "/triggers",
-    tag = "triggers",
-    operation_id = "list_triggers",
-    responses((status = 200, description = "All triggers, by name.", body = Vec<shape::Trigger>), Refused::<503>)
-)]
-pub(super) async fn list(State(api): State<Arc<Api>>) -> Result<Json<Vec<Status>>, Refusal> {
-    Ok(Json(api.control.list().await?))
-}
 
 /// List the triggers
 ///
@@ -36,164 +22,48 @@ pub(super) async fn list(State(api): State<Arc<Api>>) -> Result<Json<Vec<Status>
     operation_id = "list_installed_triggers",
     responses((status = 200, description = "All triggers, by name.", body = Vec<shape::Trigger>), Refused::<503>)
 )]
-pub(super) async fn installed(state: State<Arc<Api>>) -> Result<Json<Vec<Status>>, Refusal> {
-    list(state).await
+pub(super) async fn installed(State(api): State<Arc<Api>>) -> Result<Json<Vec<Status>>, Refusal> {
+    Ok(Json(api.desk.list(Kind::Trigger).await?))
 }
 
-/// Show a trigger
-#[utoipa::path(
-    get,
-    path = "/triggers/{name}/status",
-    tag = "triggers",
-    operation_id = "trigger_status",
-    params(("name" = String, Path, description = "The trigger")),
-    responses((status = 200, description = "How it is.", body = shape::Trigger), Refused::<404>, Refused::<503>)
-)]
-pub(super) async fn status(
-    State(api): State<Arc<Api>>,
-    Name(name): Name,
-) -> Result<Json<Status>, Refusal> {
-    Ok(Json(api.control.status(&name).await?))
-}
-
-/// Start a trigger
+/// Pause a trigger
 ///
-/// What waited for it while it was stopped is delivered.
+/// Its container stays up, and its events wait.
 #[utoipa::path(
     post,
-    path = "/triggers/{name}/start",
+    path = "/triggers/{name}/pause",
     tag = "triggers",
-    operation_id = "start_trigger",
+    operation_id = "pause_trigger",
     params(("name" = String, Path, description = "The trigger"), By),
-    responses((status = 200, description = "It should run.", body = Changed), Refused::<400>, Refused::<404>, Refused::<409>, Refused::<503>)
+    responses((status = 200, description = "It should have no events.", body = Changed), Refused::<400>, Refused::<404>, Refused::<409>, Refused::<503>)
 )]
-pub(super) async fn start(
+pub(super) async fn pause(
     State(api): State<Arc<Api>>,
     Name(name): Name,
-    by: By,
+    By { by }: By,
 ) -> Result<Json<Changed>, Refusal> {
-    change(&api, ChangedStatus::Started, async move |control| {
-        control.start(&name, &by.by).await
-    })
-    .await
+    let done = api.desk.change(Kind::Trigger, name, Change::Pause, by);
+    Ok(Json(done.await?))
 }
 
-/// Stop a trigger
+/// Resume a trigger
 ///
-/// Its events wait until it is started again.
+/// What waited for it while it was paused is delivered.
 #[utoipa::path(
     post,
-    path = "/triggers/{name}/stop",
+    path = "/triggers/{name}/resume",
     tag = "triggers",
-    operation_id = "stop_trigger",
+    operation_id = "resume_trigger",
     params(("name" = String, Path, description = "The trigger"), By),
-    responses((status = 200, description = "It should not run.", body = Changed), Refused::<400>, Refused::<404>, Refused::<409>, Refused::<503>)
+    responses((status = 200, description = "It should have events.", body = Changed), Refused::<400>, Refused::<404>, Refused::<409>, Refused::<503>)
 )]
-pub(super) async fn stop(
+pub(super) async fn resume(
     State(api): State<Arc<Api>>,
     Name(name): Name,
-    by: By,
+    By { by }: By,
 ) -> Result<Json<Changed>, Refusal> {
-    change(&api, ChangedStatus::Stopped, async move |control| {
-        control.stop(&name, &by.by).await
-    })
-    .await
-}
-
-/// Restart a trigger
-///
-/// Starts it anew, whether it runs or not.
-#[utoipa::path(
-    post,
-    path = "/triggers/{name}/restart",
-    tag = "triggers",
-    operation_id = "restart_trigger",
-    params(("name" = String, Path, description = "The trigger"), By),
-    responses((status = 200, description = "It should run anew.", body = Changed), Refused::<400>, Refused::<404>, Refused::<409>, Refused::<503>)
-)]
-pub(super) async fn restart(
-    State(api): State<Arc<Api>>,
-    Name(name): Name,
-    by: By,
-) -> Result<Json<Changed>, Refusal> {
-    change(&api, ChangedStatus::Restarted, async move |control| {
-        control.restart(&name, &by.by).await
-    })
-    .await
-}
-
-/// Update a trigger
-///
-/// Takes the newest version of its package.
-#[utoipa::path(
-    post,
-    path = "/triggers/{name}/update",
-    tag = "triggers",
-    operation_id = "update_trigger",
-    params(("name" = String, Path, description = "The trigger"), From, By),
-    responses(
-        (status = 200, description = "It has the newest version.", body = Updated),
-        Refused::<400>, Refused::<404>, Refused::<409>, Refused::<502>, Refused::<503>
-    )
-)]
-pub(super) async fn update(
-    State(api): State<Arc<Api>>,
-    Name(name): Name,
-    Query(from): Query<From>,
-    by: By,
-) -> Result<Json<Updated>, Refusal> {
-    let control = api.control.clone();
-    let command = async move {
-        Ok(control
-            .update(&name, from.registry_id.as_deref(), &by.by)
-            .await?)
-    };
-    let done = api.commands.see_through(command).await?;
-    let old_version = done.before.map_or_else(
-        || done.status.version.clone(),
-        |trigger| trigger.manifest.version().to_string(),
-    );
-    Ok(Json(Updated {
-        status: if done.changed {
-            UpdatedStatus::Updated
-        } else {
-            UpdatedStatus::AlreadyLatest
-        },
-        name: done.status.name,
-        version: done.status.version.clone(),
-        old_version,
-        new_version: done.status.version,
-        state: done.status.state,
-        revision: done.status.revision,
-        detail: done.status.detail,
-    }))
-}
-
-/// Uninstall a trigger
-///
-/// What it had left to do is dropped; its history stays.
-#[utoipa::path(
-    delete,
-    path = "/triggers/{name}",
-    tag = "triggers",
-    operation_id = "uninstall_trigger",
-    params(("name" = String, Path, description = "The trigger"), By),
-    responses((status = 200, description = "It is gone.", body = Uninstalled), Refused::<400>, Refused::<404>, Refused::<409>, Refused::<503>)
-)]
-pub(super) async fn uninstall(
-    State(api): State<Arc<Api>>,
-    Name(name): Name,
-    by: By,
-) -> Result<Json<Uninstalled>, Refusal> {
-    let control = api.control.clone();
-    let gone = name.clone();
-    api.commands
-        .see_through(async move { Ok(control.uninstall(&gone, &by.by).await?) })
-        .await?;
-    Ok(Json(Uninstalled {
-        status: UninstalledStatus::Uninstalled,
-        name: name.to_string(),
-    }))
+    let done = api.desk.change(Kind::Trigger, name, Change::Resume, by);
+    Ok(Json(done.await?))
 }
 
 /// Run a trigger
@@ -218,11 +88,9 @@ pub(super) async fn run(
     JsonBytes(data): JsonBytes,
 ) -> Result<(StatusCode, Json<Accepted>), Refusal> {
     let (id, trace) = api.fresh(trace);
-    let control = api.control.clone();
-    let event_id = api
-        .commands
-        .see_through(async move { Ok(control.run(&name, id, data, trace).await?) })
-        .await?;
+    let control = api.desk.control.of(Kind::Trigger);
+    let command = async move { Ok(control.run(&name, id, data, trace).await?) };
+    let event_id = api.desk.commands.see_through(command).await?;
     Ok((
         StatusCode::ACCEPTED,
         Json(Accepted {
@@ -230,20 +98,4 @@ pub(super) async fn run(
             event_id,
         }),
     ))
-}
-
-async fn change<F>(
-    api: &Api,
-    status: ChangedStatus,
-    command: impl FnOnce(Control) -> F,
-) -> Result<Json<Changed>, Refusal>
-where
-    F: Future<Output = Result<Done, Error>> + Send + 'static,
-{
-    let command = command(api.control.clone());
-    let done = api
-        .commands
-        .see_through(async move { Ok(command.await?) })
-        .await?;
-    Ok(Json(Changed::new(status, done.status)))
 }

@@ -7,9 +7,11 @@ use anyhow::Result;
 use async_trait::async_trait;
 use belfry_backends::clock::System;
 use belfry_console::{Config, Console, Error};
+use belfry_mesh::control::Probation;
 use belfry_mesh::event::Proven;
+use belfry_mesh::node::{Availability, Capacity, Load, Node};
 use belfry_mesh::outcome::{DeadLetter, Holder, Outcome, Status};
-use belfry_mesh::package::{Manifest, PackageName};
+use belfry_mesh::package::{Kind, Manifest, PackageName};
 use belfry_mesh::placement::Slot;
 use belfry_mesh::port::Ports;
 use belfry_mesh::port::clock::Clock;
@@ -18,9 +20,10 @@ use belfry_mesh::port::packages::{self, Found, Listed, Packages};
 use belfry_mesh::port::state::{Bucket, Change};
 use belfry_mesh::trace::TraceParent;
 use belfry_mesh::trigger::{Desired, SlotState, SlotStatus};
-use belfry_mesh::{EventId, NodeName, TriggerName, control};
+use belfry_mesh::{EventId, NodeName, Trigger, TriggerName, control};
 use bytes::Bytes;
 use futures::StreamExt;
+use jiff::Timestamp;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use semver::Version;
@@ -166,6 +169,17 @@ impl Mesh {
             .lock()
             .unwrap()
             .push(Arc::new(manifest));
+    }
+
+    /// Puts a service into the registry.
+    pub(crate) fn publish_service(&self, name: &str, version: &str) {
+        let document = json!({
+            "manifest": 2, "name": name, "version": version, "type": "mcp", "publisher": "belfry",
+            "description": "for tests", "deployment": {"image": "files:1"}
+        });
+        let manifest = Manifest::parse(document.to_string()).unwrap();
+        let mut packages = self.registry.packages.lock().unwrap();
+        packages.push(Arc::new(manifest));
     }
 
     /// Sends a request and holds the answer against the OpenAPI document.
@@ -366,61 +380,100 @@ fn outcome(event_id: &EventId, trigger: TriggerName, attempt: u32, status: Statu
     }
 }
 
-/// An agent that makes every trigger so at once, but for one of the name `sick`, which cannot run.
+/// An agent that makes every trigger so at once, but for one of the name `sick`, which cannot run, and for an update to version
+/// 6, which does not hold.
 async fn play_agent(ports: Ports) {
+    put_node(&ports, "n1", System.now()).await;
     let mut changes = ports.state.watch(Bucket::Triggers).await.unwrap();
     while let Some(change) = changes.next().await {
         match change {
             Change::Put(entry) => {
                 let trigger = control::decode(&entry).unwrap();
-                let sick = trigger.name.as_str() == "sick";
-                let state = match trigger.desired {
-                    Desired::Running if sick => SlotState::Error,
-                    Desired::Running => SlotState::Running,
-                    Desired::Stopped => SlotState::Stopped,
-                };
-                let status = SlotStatus {
-                    node: NodeName::parse("n1").unwrap(),
-                    token: 1,
-                    revision: entry.revision,
-                    state,
-                    serving: (state == SlotState::Running).then_some(entry.revision),
-                    detail: sick
-                        .then(|| "trigger `sick`: secret `X` is not set on this node".into()),
-                    container_name: Some(format!("container-of-{}", trigger.name)),
-                    since: System.now(),
-                };
-                let slot = Slot {
-                    trigger: trigger.name,
-                    index: 0,
-                };
-                let value = serde_json::to_vec(&status).unwrap().into();
-                ports
-                    .state
-                    .put(Bucket::Status, &slot.key(), value)
-                    .await
-                    .unwrap();
+                if trigger.manifest.version().major == 6 && trigger.fallback.is_some() {
+                    let (found, by) = (Probation::Failed("it never got healthy".into()), "n1");
+                    let of = (&trigger, entry.revision);
+                    let (state, clock) = (ports.state.as_ref(), ports.clock.as_ref());
+                    control::end_probation(state, clock, of, &found, by)
+                        .await
+                        .unwrap();
+                    continue;
+                }
+                fill_slots(&ports, &trigger, entry.revision).await;
             }
-            Change::Deleted { key, .. } => {
-                let slot = Slot {
-                    trigger: TriggerName::parse(&key).unwrap(),
-                    index: 0,
-                };
-                ports
-                    .state
-                    .delete(Bucket::Status, &slot.key(), None)
-                    .await
-                    .unwrap();
-            }
+            Change::Deleted { key, .. } => empty_slots(&ports, &key, 0).await,
             Change::Current => {}
         }
     }
+}
+
+/// Says that all slots of a trigger are as it wants them, on node `n1`.
+async fn fill_slots(ports: &Ports, trigger: &Trigger, revision: u64) {
+    let sick = trigger.name.as_str() == "sick";
+    let state = match trigger.desired {
+        Desired::Running if sick => SlotState::Error,
+        Desired::Running => SlotState::Running,
+        Desired::Paused => SlotState::Paused,
+        Desired::Stopped => SlotState::Stopped,
+    };
+    let slots = if trigger.leaving { 0 } else { trigger.replicas };
+    for index in 0..slots {
+        let status = SlotStatus {
+            node: NodeName::parse("n1").unwrap(),
+            token: 1,
+            revision,
+            state,
+            serving: (state == SlotState::Running).then_some(revision),
+            detail: sick.then(|| "trigger `sick`: secret `X` is not set on this node".into()),
+            container_name: Some(format!("container-of-{}", trigger.name)),
+            since: System.now(),
+        };
+        let slot = Slot {
+            trigger: trigger.name.clone(),
+            index,
+        };
+        let value = serde_json::to_vec(&status).unwrap().into();
+        let key = slot.key();
+        let put = ports.state.put(Bucket::Status, &key, value);
+        put.await.unwrap();
+    }
+    empty_slots(ports, trigger.name.as_str(), slots).await;
+}
+
+/// Leaves all slots of a trigger but the first ones.
+async fn empty_slots(ports: &Ports, trigger: &str, keep: u32) {
+    for entry in ports.state.list(Bucket::Status).await.unwrap() {
+        let slot = Slot::parse(&entry.key).unwrap();
+        if slot.trigger.as_str() == trigger && slot.index >= keep {
+            let delete = ports.state.delete(Bucket::Status, &entry.key, None);
+            delete.await.unwrap();
+        }
+    }
+}
+
+/// Says that a node was there at this time.
+pub(crate) async fn put_node(ports: &Ports, name: &str, seen_at: Timestamp) {
+    let node = Node {
+        name: NodeName::parse(name).unwrap(),
+        version: "1.2.3".into(),
+        runtime: "in-process".into(),
+        labels: [("zone".to_owned(), "eu".to_owned())].into(),
+        availability: Availability::Active,
+        capacity: Capacity {
+            slots: Some(8),
+            memory: None,
+        },
+        used: Load::default(),
+        seen_at,
+    };
+    let value = serde_json::to_vec(&node).unwrap().into();
+    ports.state.put(Bucket::Nodes, name, value).await.unwrap();
 }
 
 #[async_trait]
 impl Packages for Registry {
     async fn find(
         &self,
+        kind: Kind,
         name: &PackageName,
         version: Option<&Version>,
         registry: Option<&str>,
@@ -433,7 +486,9 @@ impl Packages for Registry {
         }
         let packages = self.packages.lock().unwrap();
         let fitting = packages.iter().filter(|manifest| {
-            manifest.name() == name && version.is_none_or(|version| version == manifest.version())
+            manifest.kind() == kind
+                && manifest.name() == name
+                && version.is_none_or(|version| version == manifest.version())
         });
         match fitting.max_by_key(|manifest| manifest.version().clone()) {
             Some(manifest) => Ok(Found {
@@ -449,6 +504,7 @@ impl Packages for Registry {
 
     async fn list(&self) -> Result<Vec<Listed>, packages::Error> {
         let line = |manifest: &Arc<Manifest>| Listed {
+            kind: manifest.kind(),
             name: manifest.name().to_string(),
             version: manifest.version().to_string(),
             versions: vec![manifest.version().to_string()],

@@ -158,6 +158,18 @@ async fn what_cannot_be_installed_says_why() {
             400,
             "unknown scheme `githb`",
         ),
+        (
+            HOOK,
+            json!({"workflow_id": "w", "replicas": 65}),
+            400,
+            "65 replicas are not possible: 1 to 64 are",
+        ),
+        (
+            HOOK,
+            json!({"workflow_id": "w", "constraints": ["zone"]}),
+            400,
+            "`zone` is not a constraint: write `label=value`",
+        ),
         (HOOK, json!(["w"]), 400, "the body must be a JSON object"),
     ] {
         let answer = mesh.post(path, &body).await;
@@ -314,7 +326,7 @@ async fn the_catalogue_lists_what_the_registries_have() {
     let mesh = Mesh::start().await;
     let packages = mesh.read("/packages").await;
     let expected = json!({
-        "name": "hook", "version": "1.0.0", "versions": ["1.0.0"], "description": "for tests", "publisher": "belfry",
+        "kind": "trigger", "name": "hook", "version": "1.0.0", "versions": ["1.0.0"], "description": "for tests", "publisher": "belfry",
         "trigger_type": "webhook", "registry": "main"
     });
     assert_eq!(packages, json!({"packages": [expected]}));

@@ -17,6 +17,10 @@ async fn a_trigger_is_stopped_started_restarted_and_uninstalled() {
         ("start", "started", "running", false),
         ("restart", "restarted", "running", true),
         ("restart", "restarted", "running", true),
+        ("pause", "paused", "exited", true),
+        ("pause", "paused", "exited", false),
+        ("resume", "resumed", "running", true),
+        ("resume", "resumed", "running", false),
     ] {
         let answer = mesh
             .command("POST", &format!("/triggers/hook/{verb}"))
@@ -37,10 +41,14 @@ async fn a_trigger_is_stopped_started_restarted_and_uninstalled() {
         );
     }
     let gone = mesh.command("DELETE", "/triggers/hook").await;
+    assert_eq!(gone.status, 200);
+    let gone = gone.json();
+    let last = gone["revision"].as_u64().unwrap();
     assert_eq!(
-        (gone.status, gone.json()),
-        (200, json!({"status": "uninstalled", "name": "hook"}))
+        gone,
+        json!({"status": "uninstalled", "name": "hook", "revision": last})
     );
+    assert!(last > revision);
     assert_eq!(mesh.get("/triggers/hook/status").await.status, 404);
     assert_eq!(mesh.read("/triggers").await, json!([]));
     mesh.stop().await;
@@ -61,6 +69,8 @@ async fn a_status_has_what_existing_clients_read() {
         ("user_config", json!({})),
         ("registry", json!("main")),
         ("target", json!({"workflow_id": "w1"})),
+        ("kind", json!("trigger")),
+        ("replicas", json!(1)),
     ] {
         assert_eq!(status[key], value, "{key}");
     }
@@ -140,6 +150,15 @@ async fn what_is_not_installed_is_not_found() {
             ("POST", format!("/triggers/{name}/restart")),
             ("POST", format!("/triggers/{name}/update")),
             ("POST", format!("/triggers/{name}/run")),
+            ("POST", format!("/triggers/{name}/pause")),
+            ("POST", format!("/triggers/{name}/resume")),
+            ("POST", format!("/triggers/{name}/rollback")),
+            ("GET", format!("/triggers/{name}/history")),
+            ("GET", format!("/triggers/{name}/logs")),
+            ("GET", format!("/mcps/{name}/status")),
+            ("POST", format!("/mcps/{name}/start")),
+            ("GET", format!("/nodes/{name}")),
+            ("POST", format!("/nodes/{name}/drain")),
         ] {
             assert_eq!(
                 mesh.command(method, &path).await.status,
@@ -157,5 +176,66 @@ async fn what_is_not_installed_is_not_found() {
         "{}",
         answer.detail()
     );
+    mesh.stop().await;
+}
+
+#[tokio::test]
+async fn a_trigger_is_scaled_up_and_down() {
+    let mesh = Mesh::start().await;
+    let body =
+        json!({"workflow_id": "w", "name": "hook", "replicas": 2, "constraints": ["zone=eu"]});
+    let path = "/registries/install/trigger/hook";
+    assert_eq!(mesh.post(path, &body).await.status, 200);
+    let status = mesh.read("/triggers/hook/status").await;
+    assert_eq!(
+        (&status["replicas"], &status["constraints"]),
+        (&json!(2), &json!(["zone=eu"]))
+    );
+    for replicas in [3, 1] {
+        let scaled = mesh
+            .post("/triggers/hook/scale", &json!({"replicas": replicas}))
+            .await;
+        assert_eq!(scaled.status, 200);
+        let scaled = scaled.json();
+        assert_eq!(
+            (&scaled["status"], &scaled["state"]),
+            (&json!("scaled"), &json!("running"))
+        );
+        let status = mesh.read("/triggers/hook/status").await;
+        let slots = status["slots"].as_object().unwrap().len();
+        assert_eq!((&status["replicas"], slots), (&json!(replicas), replicas));
+        assert_eq!(status["revision"], scaled["revision"]);
+    }
+    for (body, says) in [
+        (json!({"replicas": 0}), "0 replicas are not possible"),
+        (json!({"replicas": -1}), "invalid value"),
+        (json!({}), "missing field `replicas`"),
+        (json!({"replicas": 2, "slots": 2}), "expected `replicas`"),
+    ] {
+        let refused = mesh.post("/triggers/hook/scale", &body).await;
+        assert_eq!(refused.status, 400, "{body}");
+        assert!(refused.detail().contains(says), "{}", refused.detail());
+    }
+    mesh.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_stopped_cannot_pause() {
+    let mesh = Mesh::start().await;
+    mesh.install("hook").await;
+    mesh.command("POST", "/triggers/hook/stop").await;
+    for verb in ["pause", "resume"] {
+        let refused = mesh
+            .command("POST", &format!("/triggers/hook/{verb}"))
+            .await;
+        assert_eq!(refused.status, 400);
+        assert!(
+            refused
+                .detail()
+                .contains("`hook` is stopped; start it first"),
+            "{}",
+            refused.detail()
+        );
+    }
     mesh.stop().await;
 }

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
+mod bus;
 mod dead_letters;
 mod document;
 mod events;
@@ -15,5 +16,9 @@ mod health;
 mod http;
 mod install;
 mod lifecycle;
+mod logs;
+mod mcps;
+mod nodes;
 mod refusals;
 mod shutdown;
+mod versions;

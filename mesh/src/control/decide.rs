@@ -337,3 +337,6 @@ fn check_keys(config: &BTreeMap<String, String>) -> Result<(), Error> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -134,6 +134,12 @@ fn detail(trigger: &Trigger, slots: &BTreeMap<u32, SlotStatus>, nodes: &[Node]) 
             rejected.version, rejected.why
         ));
     }
+    if let Some(field) = trigger.auth().and_then(|auth| auth.scheme().secret_field()) {
+        return Some(format!(
+            "its senders put the secret itself into the body, as `{field}`, so it is stored with every event; use a header or a \
+             signature if they can"
+        ));
+    }
     let clockless = matches!(trigger.manifest.source(), Source::Schedule { .. });
     clockless.then(|| {
         format!(

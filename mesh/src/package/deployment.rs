@@ -32,7 +32,8 @@ pub struct Deployment {
     pub cap_add: Vec<String>,
     /// Where it takes events: `path`, default `/event`. Of an older manifest, the first endpoint of its webhook.
     pub path: String,
-    /// The port on which it does: `port`, default 8080. Of an older manifest, the first container port that it publishes.
+    /// The port on which it does: `port`, default 8080. Of an older manifest and of an mcp, the first container port that it
+    /// publishes.
     pub port: u16,
     /// How it is known to be well: `health`, a path. Default `/health` for a trigger; an mcp is asked for a connection, or,
     /// if it has no port, just has to run.
@@ -172,7 +173,7 @@ impl Deployment {
         let ports = each(&object, "ports", Port::read)?;
         let (path, port) = match object.form() {
             Form::Older => older_address(source, &ports),
-            Form::Strict => address(&object)?,
+            Form::Strict => address(&object, kind, &ports)?,
         };
         if kind == Kind::Mcp && object.get("image").is_none() && object.get("build").is_none() {
             return Err(node.refuse(NO_IMAGE));
@@ -300,7 +301,7 @@ fn environment(node: &Node<'_>) -> Result<Environment, Error> {
         .collect()
 }
 
-fn address(object: &Object<'_>) -> Result<(String, u16), Error> {
+fn address(object: &Object<'_>, kind: Kind, ports: &[Port]) -> Result<(String, u16), Error> {
     let Deployment { path, port, .. } = Deployment::default();
     let path = match object.get("path") {
         Some(node) if !node.text()?.starts_with('/') => {
@@ -310,15 +311,16 @@ fn address(object: &Object<'_>) -> Result<(String, u16), Error> {
         None => path,
     };
     let given = object.read("port", |node| node.whole(1..=u64::from(u16::MAX)))?;
-    Ok((
-        path,
-        given.and_then(|port| port.try_into().ok()).unwrap_or(port),
-    ))
+    // A trigger keeps to the contract's port, a service to one of its own.
+    let published = published(ports).filter(|_| kind == Kind::Mcp);
+    let given = given.and_then(|port| port.try_into().ok());
+    Ok((path, given.or(published).unwrap_or(port)))
 }
 
 /// A path that is written holds; otherwise a trigger keeps the trigger contract, and of a service is asked what it must have.
 fn health(object: &Object<'_>, kind: Kind, ports: &[Port]) -> Result<Check, Error> {
-    let has_port = !ports.is_empty() || object.get("port").is_some();
+    let is_named = object.form() == Form::Strict && object.get("port").is_some();
+    let has_port = is_named || !ports.is_empty();
     match object.get("health") {
         Some(node) if object.form() == Form::Strict => match node.text()? {
             path if path.starts_with('/') => Ok(Check::Get(path.to_owned())),
@@ -339,9 +341,12 @@ fn older_address(source: &Source, ports: &[Port]) -> (String, u16) {
             .map(|endpoint| endpoint.path.clone()),
         Source::Schedule { .. } | Source::Event { .. } | Source::Manual | Source::None => None,
     };
-    // What stands for itself without the node's variables: a number, or a variable's default.
-    let published = ports
+    (endpoint.unwrap_or(path), published(ports).unwrap_or(port))
+}
+
+/// The first port that stands for itself without the node's variables: a number, or a variable's default.
+fn published(ports: &[Port]) -> Option<u16> {
+    ports
         .iter()
-        .find_map(|port| port.container.resolve(|_| None).ok()?.parse().ok());
-    (endpoint.unwrap_or(path), published.unwrap_or(port))
+        .find_map(|port| port.container.resolve(|_| None).ok()?.parse().ok())
 }

@@ -1,7 +1,7 @@
 //! What a package needs of a node.
 
 use super::Error;
-use crate::document::{Node, Object};
+use crate::document::{Form, Node, Object};
 use crate::placement::Constraint;
 use crate::template::is_variable;
 
@@ -33,7 +33,10 @@ impl Requirements {
             secrets,
             optional_secrets,
             min_memory: object.read("min_memory", memory)?,
-            constraints: object.read("constraints", constraints)?.unwrap_or_default(),
+            constraints: match object.get("constraints") {
+                Some(node) if object.form() == Form::Strict => constraints(&node)?,
+                _ => Vec::new(),
+            },
         })
     }
 }
@@ -85,7 +88,6 @@ fn names(object: &Object<'_>, key: &str) -> Result<Vec<String>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::Form;
     use serde_json::{Value, json};
 
     fn bytes(value: Value) -> Result<u64, Error> {

@@ -163,7 +163,7 @@ pub trait Runtime: Send + Sync {
     /// An item, and the last one: [`Error::NotFound`], [`Error::Unavailable`].
     fn logs(&self, id: &str, what: Logs) -> BoxStream<'static, Result<LogLine, Error>>;
 
-    /// What an instance uses now. One that ended uses nothing.
+    /// What an instance uses now. Of one that ended nothing is told.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Unavailable`].

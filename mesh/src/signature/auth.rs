@@ -91,6 +91,12 @@ impl Scheme {
             .any(|recipe| recipe.proof != Proof::Nothing)
     }
 
+    /// The field of the body that the secret itself is in, if it is: it is stored with every event then.
+    #[must_use]
+    pub fn secret_field(&self) -> Option<&str> {
+        self.settings.field.as_deref()
+    }
+
     /// Refuses secrets where none is needed, and none where one is.
     pub(super) fn expect_secrets(&self, given: usize) -> Result<(), Error> {
         match (self.needs_secret(), given) {

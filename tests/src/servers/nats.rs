@@ -171,7 +171,8 @@ impl Cluster {
 }
 
 /// The password of a user of the shipped configurations.
-fn password(user: &str) -> String {
+#[must_use]
+pub fn password(user: &str) -> String {
     format!("{user}SecretOfTheTests")
 }
 

@@ -4,9 +4,9 @@ use super::Mesh;
 use crate::crash::ledger::balance;
 use crate::world::senders::{Senders, TRIGGER};
 use anyhow::{Context, Result, ensure};
-use async_nats::Client;
+use async_nats::{Client, ConnectOptions, ServerAddr};
 use belfry::standin::Answer;
-use belfry_tests::servers::Cluster;
+use belfry_tests::servers::{Cluster, password};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio::task::block_in_place;
@@ -37,16 +37,28 @@ const STREAMS: [&str; 7] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_when_the_leader_of_the_events_is_killed() -> Result<()> {
-    lose(|server, leader| server == leader).await
+    lose(|leaders, _| leaders.events.clone()).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_when_another_server_of_the_bus_is_killed() -> Result<()> {
-    lose(|server, leader| server != leader).await
+    lose(|Leaders { events, leases }, mut names| {
+        if leases != events {
+            return leases.clone();
+        }
+        names.find(|name| name != events).unwrap_or_default()
+    })
+    .await
 }
 
-/// Kills the first server that is chosen, of which the second argument leads the events, while deliveries pour in.
-async fn lose(chosen: impl Fn(&str, &str) -> bool) -> Result<()> {
+/// Which servers lead.
+struct Leaders {
+    events: String,
+    leases: String,
+}
+
+/// Kills the server that is chosen while deliveries pour in.
+async fn lose(choose: impl Fn(&Leaders, std::vec::IntoIter<String>) -> String) -> Result<()> {
     let mut cluster = Cluster::start()?;
     let mut mesh = Mesh::start(|user| cluster.url_of(user), &["--replicas", "3"]).await?;
     mesh.doors
@@ -58,12 +70,12 @@ async fn lose(chosen: impl Fn(&str, &str) -> bool) -> Result<()> {
         delay_ms: 5,
         retry_after: None,
     });
-    let operator = async_nats::connect(cluster.url_of("operator")).await?;
-    let leader = info(&operator, "BELFRY_EVENTS").await?["cluster"]["leader"].clone();
-    let leader = leader.as_str().context("the events have no leader")?;
-    let mut names = cluster.names().into_iter();
-    let victim = names.find(|name| chosen(name, leader));
-    let victim = victim.context("no server was chosen")?;
+    let operator = operator(&cluster).await?;
+    let leaders = Leaders {
+        events: leader(&operator, "BELFRY_EVENTS").await?,
+        leases: leader(&operator, "KV_belfry-leases").await?,
+    };
+    let victim = choose(&leaders, cluster.names().into_iter());
 
     let (senders, began) = (
         Senders::begin(&mesh.doors, 0..DELIVERIES, CONNECTIONS),
@@ -73,7 +85,9 @@ async fn lose(chosen: impl Fn(&str, &str) -> bool) -> Result<()> {
     block_in_place(|| cluster.node(&victim)?.kill())?;
     let killed = Instant::now();
     println!(
-        "{victim} was killed ({leader} led the events) when {KILLED_AT} deliveries were acknowledged, {:.0} a second",
+        "{victim} was killed ({} led the events, {} the leases) when {KILLED_AT} deliveries were acknowledged, {:.0} a second",
+        leaders.events,
+        leaders.leases,
         KILLED_AT as f64 / began.elapsed().as_secs_f64()
     );
     senders.acknowledged(BACK_AT).await?;
@@ -99,7 +113,7 @@ async fn lose(chosen: impl Fn(&str, &str) -> bool) -> Result<()> {
     assert!(pause < ELECTION, "runs stood still for {pause:?}");
     caught_up(&mesh, &operator).await?;
     println!(
-        "{victim} had caught up {:.1?} after it was back",
+        "{victim} was seen to have caught up {:.1?} after it was back",
         back.elapsed()
     );
     let lost = mesh.agent.log().matches("the lease is lost").count();
@@ -139,6 +153,25 @@ async fn caught_up(mesh: &Mesh, operator: &Client) -> Result<()> {
         mesh.doors.within(CATCH_UP, &what, look).await?;
     }
     Ok(())
+}
+
+/// People, who look for themselves.
+async fn operator(cluster: &Cluster) -> Result<Client> {
+    let name = "operator".to_owned();
+    let options = ConnectOptions::new().user_and_password(name, password("operator"));
+    let addresses = cluster.url_of("operator");
+    let addresses: Vec<ServerAddr> = addresses
+        .split(',')
+        .map(str::parse)
+        .collect::<Result<_, _>>()?;
+    Ok(options.connect(addresses).await?)
+}
+
+async fn leader(operator: &Client, stream: &str) -> Result<String> {
+    let info = info(operator, stream).await?;
+    let leader = info["cluster"]["leader"].as_str();
+    let leader = leader.with_context(|| format!("{stream} has no leader"))?;
+    Ok(leader.to_owned())
 }
 
 async fn info(operator: &Client, stream: &str) -> Result<Value> {

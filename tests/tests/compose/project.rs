@@ -41,7 +41,8 @@ pub(super) struct Project {
     /// The ports that are published on 127.0.0.1.
     pub(super) inner_ports: Vec<u16>,
     settings: TempDir,
-    _secrets: TempDir,
+    secrets: TempDir,
+    ended: bool,
 }
 
 impl Project {
@@ -62,7 +63,8 @@ impl Project {
             doors: Doors::new(ports[0], ports[1]),
             inner_ports: ports[1..].to_vec(),
             settings: TempDir::with_prefix("belfry-compose-")?,
-            _secrets: secrets()?,
+            secrets: secrets()?,
+            ended: false,
             orchestrator,
             name,
         };
@@ -99,7 +101,8 @@ impl Project {
         }
         std::fs::write(self.settings_file(), text)?;
         let output = Command::new(root().join("scripts/compose-env"))
-            .args([&self.settings_file(), &self._secrets.path().to_path_buf()])
+            .arg(self.settings_file())
+            .arg(self.secrets.path())
             .output()?;
         ensure!(
             output.status.success(),
@@ -177,7 +180,7 @@ impl Project {
     }
 
     /// Takes it down, and sees that nothing is left.
-    pub(super) async fn down(self) -> Result<()> {
+    pub(super) fn down(mut self) -> Result<()> {
         // Agents that end take the containers of their triggers with them.
         self.compose(&["stop", "--timeout", "30"])?;
         let mesh = format!("label=belfry.mesh={}", self.name);
@@ -194,6 +197,7 @@ impl Project {
             let left = docker(&[what, &["--quiet", "--filter", &filter]].concat())?;
             assert_eq!(left, "", "{what:?} with {filter}");
         }
+        self.ended = true;
         Ok(())
     }
 
@@ -212,10 +216,12 @@ impl Project {
 
 impl Drop for Project {
     fn drop(&mut self) {
-        if std::thread::panicking()
-            && let Ok(logs) = self.compose(&["logs", "--tail", "15", "--no-color"])
-        {
-            println!("{logs}");
+        if self.ended {
+            return;
+        }
+        match self.compose(&["logs", "--tail", "15", "--no-color"]) {
+            Ok(logs) => println!("{logs}"),
+            Err(error) => println!("no logs: {error:#}"),
         }
         if let Err(error) = self.remove() {
             println!("the project {} is not removed: {error:#}", self.name);

@@ -138,7 +138,14 @@ impl Neighbour {
         let name = &neighbour.name;
         docker(&["network", "create", name])?;
         let run = [
-            "run", "--detach", "--name", name, "--network", name, &image.0, "/bin/busybox",
+            "run",
+            "--detach",
+            "--name",
+            name,
+            "--network",
+            name,
+            &image.0,
+            "/bin/busybox",
         ];
         docker(&[&run, arguments].concat())?;
         neighbour.address = address(name)?;

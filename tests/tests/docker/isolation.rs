@@ -27,9 +27,21 @@ impl Inside {
 
     /// Whether a connection can be had from in there.
     fn reaches(&self, host: &str, port: u16) -> Result<bool> {
-        let connect = ["nc", "-w", "2", host, &port.to_string(), "-e", "/bin/busybox", "true"];
+        let connect = [
+            "nc",
+            "-w",
+            "2",
+            host,
+            &port.to_string(),
+            "-e",
+            "/bin/busybox",
+            "true",
+        ];
         let (reached, said) = self.run(&connect)?;
-        println!("  {host}:{port} {}", if reached { "reached" } else { said.trim() });
+        println!(
+            "  {host}:{port} {}",
+            if reached { "reached" } else { said.trim() }
+        );
         Ok(reached)
     }
 
@@ -92,7 +104,12 @@ async fn a_container_reaches_the_orchestrator_and_nothing_of_the_mesh() -> Resul
     let (bridge, nats, redis) = (gateway()?.to_string(), nats.port(), redis.port());
 
     println!("from the node:");
-    for (host, port) in [(&*of_b, 9000), (&*neighbour.address, 4222), ("127.0.0.1", nats), ("127.0.0.1", redis)] {
+    for (host, port) in [
+        (&*of_b, 9000),
+        (&*neighbour.address, 4222),
+        ("127.0.0.1", nats),
+        ("127.0.0.1", redis),
+    ] {
         let place = format!("{host}:{port}").parse()?;
         TcpStream::connect_timeout(&place, PATIENCE).with_context(|| format!("no {place}"))?;
         println!("  {place} reached");

@@ -121,8 +121,37 @@ fn a_trigger_is_asked_for_its_health_and_a_service_for_what_it_must_have() {
     let mut published = ports;
     published["image"] = json!("files:1");
     for manifest in services(&json!({"deployment": published})) {
-        assert_eq!(health(&manifest.unwrap()), &Check::Connect);
+        let manifest = manifest.unwrap();
+        assert_eq!(
+            (health(&manifest), manifest.deployment().port),
+            (&Check::Connect, 3000)
+        );
     }
+}
+
+#[test]
+fn the_port_of_a_service_is_the_one_it_names_or_else_the_first_that_it_publishes() {
+    for (deployment, port) in [
+        (
+            json!({"image": "a", "port": 9000, "ports": [{"container": 3000}]}),
+            9000,
+        ),
+        (
+            json!({"image": "a", "ports": [{"container": "${PORT:-7000}"}, {"container": 3000}]}),
+            7000,
+        ),
+        (json!({"image": "a", "port": 9000}), 9000),
+        (json!({"image": "a"}), 8080),
+    ] {
+        let manifest = strict(&json!({"deployment": deployment})).unwrap();
+        assert_eq!(manifest.deployment().port, port, "{deployment}");
+    }
+    let trigger = with(json!({"deployment": {"ports": [{"container": 3000}]}})).unwrap();
+    assert_eq!(
+        trigger.deployment().port,
+        8080,
+        "a trigger keeps the contract's port"
+    );
 }
 
 #[test]
@@ -132,7 +161,7 @@ fn a_health_path_holds_in_manifest_2_and_has_no_effect_in_an_older_one() {
         assert_eq!(health(&manifest.unwrap()), &Check::Get("/live".to_owned()));
     }
     for word in [json!("/live"), json!("whenever"), json!(5)] {
-        let changes = json!({"deployment": {"image": "files:1", "health": word}});
+        let changes = json!({"deployment": {"image": "files:1", "health": word, "port": "any"}});
         assert_eq!(health(&in_older_form(&changes)), &Check::Running);
     }
     for (word, found) in [
@@ -186,7 +215,7 @@ fn when_an_update_counts_as_failed_is_of_manifest_2() {
 }
 
 #[test]
-fn what_a_node_must_be_like_is_said_in_constraints() {
+fn what_a_node_must_be_like_is_of_manifest_2() {
     let constraints = json!({"requirements": {"constraints": ["zone=eu", "node != a"]}});
     for manifest in [with(constraints.clone()), strict(&constraints)] {
         let manifest = manifest.unwrap();
@@ -207,5 +236,8 @@ fn what_a_node_must_be_like_is_said_in_constraints() {
             found.starts_with(&format!("requirements.constraints{error}")),
             "{found}"
         );
+        let changes = json!({"requirements": {"constraints": constraints}});
+        let manifest = in_older_form(&changes);
+        assert_eq!(manifest.requirements().constraints, []);
     }
 }

@@ -1,0 +1,88 @@
+//! Installing packages.
+
+use super::Desk;
+use crate::answer::{Install, Installed};
+use crate::api::Refusal;
+use belfry_mesh::package::Kind;
+use belfry_mesh::placement::Constraint;
+use belfry_mesh::port::packages::Reference;
+use belfry_mesh::signature::Auth;
+use belfry_mesh::{Target, TriggerName, control, target};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A name that the path `/triggers/installed` makes unusable: `DELETE` on it would not reach the trigger.
+const RESERVED: &str = "installed";
+
+/// What is to be installed.
+pub(crate) struct Order {
+    pub(crate) kind: Kind,
+    pub(crate) package: Reference,
+    pub(crate) registry: Option<String>,
+    pub(crate) with: Install,
+}
+
+impl Desk {
+    pub(crate) async fn install(&self, order: Order, by: String) -> Result<Installed, Refusal> {
+        let control = self.control.of(order.kind);
+        let request = request(order)?;
+        let command = async move { Ok(control.install(request, &by).await?) };
+        let done = self.commands.see_through(command).await?;
+        Ok(Installed::new(done))
+    }
+}
+
+fn request(order: Order) -> Result<control::Install, Refusal> {
+    let Order {
+        kind,
+        package,
+        registry,
+        with,
+    } = order;
+    let target = match Target::try_new(with.workflow_id, with.team_id) {
+        Ok(target) => Some(target),
+        // Whether there must be one is known once the package is.
+        Err(target::Error::Missing) => None,
+        Err(both) => return Err(control::Error::from(both).into()),
+    };
+    let name = with.name.as_deref().map(TriggerName::parse).transpose();
+    let name = name.map_err(control::Error::from)?;
+    let asked = name
+        .as_ref()
+        .map_or(package.name.as_str(), TriggerName::as_str);
+    if asked == RESERVED {
+        let detail = format!(
+            "the name `{RESERVED}` is a word of this API; give the trigger another by `name`"
+        );
+        return Err(Refusal::bad_request(detail));
+    }
+    Ok(control::Install {
+        kind,
+        package: package.name,
+        version: package.version,
+        registry,
+        name,
+        target,
+        config: with.config,
+        auth: with.auth.map(auth).transpose()?,
+        replicas: with.replicas,
+        constraints: constraints(&with.constraints)?,
+    })
+}
+
+fn constraints(texts: &[String]) -> Result<Vec<Constraint>, Refusal> {
+    let read = |text: &String| Constraint::parse(text);
+    let constraints: Result<_, _> = texts.iter().map(read).collect();
+    constraints.map_err(|error| Refusal::bad_request(error.to_string()))
+}
+
+fn auth(value: Value) -> Result<Auth, Refusal> {
+    // The parser would repeat what it found, which may be the secret itself.
+    if !value.is_object() {
+        let detail =
+            "`auth` must be an object such as `{\"scheme\": \"github\", \"secret\": \"${NAME}\"}`";
+        return Err(Refusal::bad_request(detail));
+    }
+    Auth::deserialize(value)
+        .map_err(|error| Refusal::bad_request(format!("`auth` cannot be taken: {error}")))
+}
