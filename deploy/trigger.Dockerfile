@@ -4,8 +4,8 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /source
 COPY . .
 RUN RUSTFLAGS="-C target-feature=+crt-static" \
-    cargo build --locked --release --package belfry-triggers --bin belfry-trigger --target "$(rustc -vV | sed -n 's/^host: //p')" \
- && cp target/*-linux-gnu/release/belfry-trigger /belfry-trigger
+    cargo build --locked --profile image --package belfry-triggers --bin belfry-trigger --target "$(rustc -vV | sed -n 's/^host: //p')" \
+ && cp target/*-linux-gnu/image/belfry-trigger /belfry-trigger
 
 FROM scratch
 # The authorities that an orchestrator's certificate may be from.

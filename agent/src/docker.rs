@@ -12,6 +12,7 @@ mod ignore;
 mod image;
 mod labels;
 mod log;
+mod make;
 mod mount;
 mod network;
 mod observe;
@@ -24,33 +25,23 @@ use async_trait::async_trait;
 use belfry_mesh::NodeName;
 use belfry_mesh::placement::Slot;
 use belfry_mesh::port::runtime::{Error, Instance, LogLine, Logs, Runtime, Spec, Stats};
-use bollard::models::{ContainerSummaryStateEnum as State, NetworkConnectRequest};
-use bollard::query_parameters::{
-    CreateContainerOptions, RemoveContainerOptions, StopContainerOptions,
-};
-use container::Container;
-use failure::{refused, status, unavailable, words};
+use bollard::query_parameters::StopContainerOptions;
+use failure::{status, unavailable, words};
 use futures::stream::BoxStream;
 use image::Failure;
+use make::Making;
 use pulse::Pulse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
 
 const KIND: &str = "docker";
 
 /// How long the engine may take to begin an answer.
 const ANSWER: Duration = Duration::from_secs(60);
-
-/// How often a container is made for whose network another agent had no use any more, just then.
-const TIMES: usize = 3;
-
-/// How often an instance whose removal somebody else began is looked for.
-const GONE: Duration = Duration::from_millis(50);
 
 /// Whose containers they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,23 +140,6 @@ impl Docker {
         })
     }
 
-    /// The instance of this slot and revision that runs already. One that does not run gives way.
-    async fn present(&self, spec: &Spec) -> Result<Option<Instance>, Error> {
-        for summary in self.summaries_of(&spec.slot).await? {
-            let Some(found) = self.observe(&summary).await else {
-                continue;
-            };
-            if (&found.slot, found.revision) != (&spec.slot, spec.revision) {
-                continue;
-            }
-            if summary.state == Some(State::RUNNING) {
-                return Ok(Some(found));
-            }
-            self.discard(&found.id).await?;
-        }
-        Ok(None)
-    }
-
     async fn begin(&self, spec: &Spec) -> Result<Instance, Error> {
         let unrunnable = |why| Error::Unrunnable {
             slot: spec.slot.clone(),
@@ -191,125 +165,6 @@ impl Docker {
         })?;
         container.body.user = container::user(user.as_deref());
         self.make(container, spec).await
-    }
-
-    async fn make(&self, mut container: Container, spec: &Spec) -> Result<Instance, Error> {
-        let is_own = self.config.network.is_none() && container.is_on(&self.config.network());
-        let mut left = TIMES;
-        let id = loop {
-            if is_own {
-                let network = self.own_network().await;
-                let network = network.map_err(|error| network::refused(spec, &error))?;
-                container.set_network(network);
-            }
-            match self.launch(&container, spec).await {
-                Err(error) if is_own && left > 1 && network::is_gone(&error) => {
-                    left -= 1;
-                    self.network.forget().await;
-                }
-                launched => break launched.map_err(|error| refused(spec, &error))?,
-            }
-        };
-        let found = self.summaries_of(&spec.slot).await?;
-        for summary in found.iter().filter(|found| found.id.as_ref() == Some(&id)) {
-            if let Some(instance) = self.observe(summary).await {
-                info!(slot = %spec.slot, revision = spec.revision, container = %instance.container_name, "a container is started");
-                return Ok(instance);
-            }
-        }
-        Err(Error::NotFound(id))
-    }
-
-    /// Creates a container and starts it. Nothing half-made is left.
-    async fn launch(
-        &self,
-        container: &Container,
-        spec: &Spec,
-    ) -> Result<String, bollard::errors::Error> {
-        let owner = &self.config.owner;
-        let mut created = self.create(container.name.clone(), container).await;
-        if created
-            .as_ref()
-            .is_err_and(|error| status(error) == Some(409))
-        {
-            // Another agent's, on the same engine: the labels tell them apart, people need the longer name.
-            let full = format!("{}.{}.{}", container.name, owner.mesh, owner.node);
-            created = self.create(full, container).await;
-        }
-        let id = created?;
-        let launched = async {
-            for network in &container.networks {
-                let request = NetworkConnectRequest {
-                    container: id.clone(),
-                    endpoint_config: None,
-                };
-                self.engine.connect_network(network, request).await?;
-            }
-            self.engine.start_container(&id, None).await
-        };
-        if let Err(error) = launched.await {
-            if let Err(left) = self.discard(&id).await {
-                warn!(slot = %spec.slot, error = %left, "a container that could not be started is still there");
-            }
-            return Err(error);
-        }
-        Ok(id)
-    }
-
-    async fn create(
-        &self,
-        name: String,
-        container: &Container,
-    ) -> Result<String, bollard::errors::Error> {
-        let options = CreateContainerOptions {
-            name: Some(name),
-            ..CreateContainerOptions::default()
-        };
-        let body = container.body.clone();
-        let created = self.engine.create_container(Some(options), body).await?;
-        for warning in created.warnings {
-            warn!(
-                warning,
-                "the engine cannot do all that a container should have"
-            );
-        }
-        Ok(created.id)
-    }
-
-    /// Removes a container at once, with the volumes that nobody can name.
-    async fn discard(&self, id: &str) -> Result<(), Error> {
-        let options = RemoveContainerOptions {
-            force: true,
-            v: true,
-            link: false,
-        };
-        match self.engine.remove_container(id, Some(options)).await {
-            Ok(()) => Ok(()),
-            Err(error) if status(&error) == Some(404) => Ok(()),
-            Err(error) if status(&error) == Some(409) => self.gone(id).await,
-            Err(error) => Err(unavailable(&error)),
-        }
-    }
-
-    /// Waits until a container is gone whose removal is under way.
-    async fn gone(&self, id: &str) -> Result<(), Error> {
-        let looking = async {
-            loop {
-                match self.engine.inspect_container(id, None).await {
-                    Ok(_) => tokio::time::sleep(GONE).await,
-                    Err(error) if status(&error) == Some(404) => return Ok(()),
-                    Err(error) => return Err(unavailable(&error)),
-                }
-            }
-        };
-        tokio::time::timeout(ANSWER, looking)
-            .await
-            .unwrap_or_else(|_| {
-                Err(Error::Unavailable {
-                    runtime: KIND,
-                    why: format!("container `{id}` is being removed, and still there"),
-                })
-            })
     }
 }
 
@@ -377,30 +232,5 @@ fn closed() -> Error {
     Error::Unavailable {
         runtime: KIND,
         why: "the agent ends, and starts nothing more".to_owned(),
-    }
-}
-
-/// Marks what is being made, for as long as it is.
-struct Making<'a> {
-    all: &'a Mutex<BTreeSet<(Slot, u64)>>,
-    this: (Slot, u64),
-}
-
-impl<'a> Making<'a> {
-    fn begin(all: &'a Mutex<BTreeSet<(Slot, u64)>>, spec: &Spec) -> Self {
-        let this = (spec.slot.clone(), spec.revision);
-        all.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(this.clone());
-        Self { all, this }
-    }
-}
-
-impl Drop for Making<'_> {
-    fn drop(&mut self) {
-        self.all
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.this);
     }
 }

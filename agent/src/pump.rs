@@ -24,7 +24,7 @@ use tracing::{debug, info, warn};
 const EXTEND_EVERY: Duration = Duration::from_secs(3);
 
 /// How long a bus that is away is left alone before it is asked again, at first and at most.
-const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
 /// How long an outcome is tried to be recorded. After that its delivery is left to come again, under the same idempotency key.
 const RECORD_FOR: Duration = Duration::from_secs(120);

@@ -31,7 +31,8 @@ pub async fn open(
     shutdown: &CancellationToken,
 ) -> Result<Ports, Error> {
     let mut ports = match &config.nats_url {
-        Some(url) => nats::open(url, config, clock.clone(), tracker).await?,
+        // Connecting is a large future.
+        Some(url) => Box::pin(nats::open(url, config, clock.clone(), tracker)).await?,
         None => embedded::open(config, clock, tracker, shutdown).await?,
     };
     if let Some(url) = &config.redis_url {

@@ -71,22 +71,34 @@ pub enum Command {
     Agent(Box<AgentRole>),
     /// Run a registry: serves packages.
     Registry(settings::Registry),
-    /// Install a package as a trigger.
+    /// Install a package: a trigger with what it runs, or without a service such as an MCP server.
     Install(Install),
-    /// Uninstall a trigger; events that wait for it are dropped, its history stays.
+    /// Uninstall a trigger or an mcp; events that wait for it are dropped, its history stays.
     Uninstall(Named),
-    /// Start a trigger.
-    Start(Named),
-    /// Stop a trigger; its events wait.
-    Stop(Named),
-    /// Start a trigger anew.
-    Restart(Named),
-    /// Take the newest version of a trigger's package.
+    /// Take the newest version of the package; one that does not hold is rolled back by itself.
     Update(Update),
-    /// List the triggers.
+    /// Give the package back that it had before; its configuration stays as it is.
+    Rollback(Rollback),
+    /// List who changed what of a trigger or an mcp, and when.
+    History(Named),
+    /// List what is installed: triggers and mcps.
     List(Client),
-    /// Show how a trigger is.
+    /// Show how a trigger or an mcp is.
     Status(Named),
+    /// Show what its containers wrote.
+    Logs(Logs),
+    /// Start a trigger or an mcp.
+    Start(Named),
+    /// Stop a trigger or an mcp; its events wait.
+    Stop(Named),
+    /// Start a trigger or an mcp anew.
+    Restart(Named),
+    /// Give it so many slots, each with a container of its own.
+    Scale(Scale),
+    /// Let a trigger's events wait, with its container up.
+    Pause(Named),
+    /// Deliver a paused trigger's events again.
+    Resume(Named),
     /// Run a trigger once, with a body of your own.
     Run(Run),
     /// List events, newest first, or show one with all its attempts.
@@ -99,6 +111,16 @@ pub enum Command {
     Send(Send),
     /// List the packages that can be installed.
     Packages(Client),
+    /// List the nodes, or show one with what it runs.
+    Nodes(Nodes),
+    /// Let a node keep the slots that it has and take no more.
+    Cordon(NodeNamed),
+    /// Let a node leave its slots to other nodes and take none, until it is uncordoned.
+    Drain(NodeNamed),
+    /// Let a node take slots again.
+    Uncordon(NodeNamed),
+    /// Forget a node that is dead.
+    ForgetNode(NodeNamed),
     /// Ask a role how it is, and fail unless it is well: for health checks in images that have nothing else to ask with.
     Health(Health),
     /// Print a configuration file with every setting of the roles, its meaning and its default.
@@ -228,15 +250,18 @@ pub struct Client {
         value_name = "URL"
     )]
     pub console_url: String,
+    /// Who asks, for the record; this user if it is not said.
+    #[arg(long, env = "BELFRY_BY", value_name = "WHO")]
+    pub by: Option<String>,
     /// Answer in JSON, as the API does, for machines.
     #[arg(long)]
     pub json: bool,
 }
 
-/// A command on one trigger.
+/// A command on one trigger or mcp.
 #[derive(Debug, Args)]
 pub struct Named {
-    /// The trigger's name.
+    /// Its name.
     pub name: String,
     /// Where and how.
     #[command(flatten)]
@@ -248,23 +273,24 @@ pub struct Named {
 pub struct Install {
     /// The package: its name, or name-version.
     pub package: String,
-    /// The workflow to run.
-    #[arg(
-        long,
-        value_name = "ID",
-        conflicts_with = "team",
-        required_unless_present = "team"
-    )]
+    /// The workflow that a trigger runs. Without it and --team the package is installed as an mcp.
+    #[arg(long, value_name = "ID", conflicts_with = "team")]
     pub workflow: Option<String>,
-    /// The team of agents to run.
+    /// The team of agents that a trigger runs.
     #[arg(long, value_name = "ID")]
     pub team: Option<String>,
-    /// The trigger's name, when one package is installed several times; the package's name if none is given.
+    /// Its name, when one package is installed several times; the package's name if none is given.
     #[arg(long)]
     pub name: Option<String>,
-    /// Environment of the trigger, over the package's own; a secret only as a reference: TOKEN='${NAME_ON_THE_NODE}'.
+    /// Environment of its containers, over the package's own; a secret only as a reference: TOKEN='${NAME_ON_THE_NODE}'.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// How many slots it has, each with a container of its own: 1 to 64.
+    #[arg(long, value_name = "COUNT")]
+    pub replicas: Option<u32>,
+    /// What a node must be like to take one: label=value or label!=value, such as zone=eu or node!=a. May be given again.
+    #[arg(long = "constraint", value_name = "LABEL=VALUE")]
+    pub constraints: Vec<String>,
     /// The registry to take the package from; the first that has it if none is given.
     #[arg(long, value_name = "ID")]
     pub registry: Option<String>,
@@ -273,10 +299,76 @@ pub struct Install {
     pub client: Client,
 }
 
+/// `belfry rollback`.
+#[derive(Debug, Args)]
+pub struct Rollback {
+    /// The name of the trigger or mcp.
+    pub name: String,
+    /// The revision whose package it is to have again, as `belfry history` lists them; the last one with another package if none
+    /// is given.
+    #[arg(long, value_name = "REVISION")]
+    pub to: Option<u64>,
+    /// Where and how.
+    #[command(flatten)]
+    pub client: Client,
+}
+
+/// `belfry scale`.
+#[derive(Debug, Args)]
+pub struct Scale {
+    /// The name of the trigger or mcp.
+    pub name: String,
+    /// How many slots: 1 to 64.
+    #[arg(value_name = "COUNT")]
+    pub replicas: u32,
+    /// Where and how.
+    #[command(flatten)]
+    pub client: Client,
+}
+
+/// `belfry logs`.
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// The name of the trigger or mcp.
+    pub name: String,
+    /// Go on with what is written from now on.
+    #[arg(short, long)]
+    pub follow: bool,
+    /// How many of the last lines of each slot, up to 1000.
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 100)]
+    pub lines: usize,
+    /// Only this slot's; all slots' if none is given.
+    #[arg(long, value_name = "SLOT")]
+    pub slot: Option<u32>,
+    /// Where and how.
+    #[command(flatten)]
+    pub client: Client,
+}
+
+/// `belfry nodes`.
+#[derive(Debug, Args)]
+pub struct Nodes {
+    /// The node to show; all if none is given.
+    pub name: Option<String>,
+    /// Where and how.
+    #[command(flatten)]
+    pub client: Client,
+}
+
+/// A command on one node.
+#[derive(Debug, Args)]
+pub struct NodeNamed {
+    /// The node's name.
+    pub name: String,
+    /// Where and how.
+    #[command(flatten)]
+    pub client: Client,
+}
+
 /// `belfry update`.
 #[derive(Debug, Args)]
 pub struct Update {
-    /// The trigger's name.
+    /// The name of the trigger or mcp.
     pub name: String,
     /// The registry to take the package from; the one it came from if none is given.
     #[arg(long, value_name = "ID")]

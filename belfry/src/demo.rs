@@ -78,6 +78,7 @@ pub(crate) struct Scene<'a> {
 pub(crate) async fn tell(scene: &Scene<'_>) -> anyhow::Result<()> {
     let client = cli::Client {
         console_url: format!("http://{}", scene.console),
+        by: Some("demo".to_owned()),
         json: false,
     };
     let console = Console::new(&client)?;

@@ -173,13 +173,15 @@ impl Door {
         F: Future<Output = Result<A, Refusal>> + Send,
     {
         let (door, subject) = (self.clone(), command::subject(self.kind, verb));
+        let heard = subject.clone();
         let handler: Handler = Arc::new(move |payload| {
-            let (door, act) = (door.clone(), act.clone());
+            let (door, act, subject) = (door.clone(), act.clone(), heard.clone());
             Box::pin(async move {
                 let result = match command::read(&payload) {
                     Ok(asked) => act(door, asked).await.map_err(Problem::from),
                     Err(problem) => Err(problem),
                 };
+                note(&subject, result.as_ref().err());
                 command::answer(result)
             })
         });
@@ -211,6 +213,23 @@ impl InstallPackage {
                 constraints: self.constraints,
             },
         })
+    }
+}
+
+/// Logs what became of a request. What is wrong with one may repeat what is in it.
+fn note(subject: &str, refused: Option<&Problem>) {
+    match refused {
+        Some(problem) if problem.status >= 500 => {
+            tracing::warn!(subject, "a request over the bus failed: {}", problem.detail);
+        }
+        Some(problem) => {
+            tracing::debug!(
+                subject,
+                problem.status,
+                "a request over the bus was refused"
+            );
+        }
+        None => tracing::debug!(subject, "a request over the bus was answered"),
     }
 }
 

@@ -6,10 +6,10 @@ mod units;
 
 use crate::docker::engine::{docker, gateway};
 use crate::world::senders::TRIGGER;
-use crate::world::{github, pull_request};
+use crate::world::{PATIENCE, github, pull_request};
 use anyhow::{Context, Result, ensure};
 use load::{Load, Sent};
-use project::{Project, SERVICES, TOOLS, WAIT, has_plugin, root};
+use project::{Project, SERVICES, TOOLS, has_plugin, root};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -40,7 +40,7 @@ impl Project {
             runs
         };
         let what = format!("all of {} events ran", sent.count);
-        let looked = self.doors.within(2 * WAIT, &what, || async {
+        let looked = self.doors.within(2 * PATIENCE, &what, || async {
             let runs = runs();
             Ok(sent
                 .events

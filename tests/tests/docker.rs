@@ -5,8 +5,8 @@ mod foreign;
 mod isolation;
 mod registry;
 mod runtime;
-mod wire;
 mod updates;
+mod wire;
 
 use crate::world::{Dev, Orchestrator, SECRET, github, pull_request};
 use anyhow::{Context, Result, ensure};

@@ -263,11 +263,8 @@ async fn an_uninstalled_trigger_is_gone_and_comes_back_without_its_old_events() 
         .console("DELETE", "/triggers/simple-webhook", None)
         .await?;
     assert_eq!(
-        (status, answer),
-        (
-            200,
-            json!({"status": "uninstalled", "name": "simple-webhook"})
-        )
+        (status, &answer["status"], &answer["name"]),
+        (200, &json!("uninstalled"), &json!("simple-webhook"))
     );
     let (status, _) = dev
         .doors

@@ -58,6 +58,17 @@ impl Orchestrator {
             .filter(|call| of(&call.idempotency_key) && call.execution_id.is_some())
             .count()
     }
+
+    /// How long no call came at a stretch, from then to the last call.
+    pub(crate) fn longest_pause(&self, since: Instant) -> Duration {
+        let calls = self.calls.calls();
+        let arrived = calls.iter().map(|call| call.arrived);
+        let mut times: Vec<Instant> = arrived.filter(|&at| at > since).collect();
+        times.push(since);
+        times.sort_unstable();
+        let pauses = times.windows(2).map(|pair| pair[1] - pair[0]);
+        pauses.max().unwrap_or_default()
+    }
 }
 
 /// The two doors of a mesh, and how to knock.

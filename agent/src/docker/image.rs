@@ -2,13 +2,15 @@
 
 use super::container::{Refusal, resolve};
 use super::policy::Policy;
-use super::{Config, Docker, access, archive, unavailable};
+use super::{Config, Docker, access, archive, mount, unavailable};
 use belfry_mesh::package::Build;
 use belfry_mesh::port::runtime::{Error, Spec};
 use bollard::models::BuildInfo;
 use bollard::query_parameters::{BuildImageOptions, CreateImageOptions};
+use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use std::path::{Component, Path, PathBuf};
+use tokio::fs::canonicalize;
 use tracing::info;
 
 /// How an image is had where it is not there.
@@ -144,11 +146,11 @@ impl Docker {
             Source::Pull => return self.pull(name).await,
             Source::Url(url, dockerfile) => (dockerfile, Some(url.clone()), None),
             Source::Directory(directory, dockerfile) => {
-                let packed = archive::pack(directory.clone(), dockerfile.clone()).await;
-                let packed = packed.map_err(|error| {
+                let packed = self.pack(directory, dockerfile).await;
+                let packed = packed.map_err(|why| {
                     let directory = directory.display();
                     Failure::Refused(format!(
-                        "image `{name}` cannot be built from {directory}: {error}"
+                        "image `{name}` cannot be built from {directory}: {why}"
                     ))
                 })?;
                 (dockerfile, None, Some(bollard::body_full(packed)))
@@ -169,6 +171,19 @@ impl Docker {
                 "image `{name}` cannot be built: {why}; correct what it is built from"
             ))
         })
+    }
+
+    async fn pack(&self, directory: &Path, dockerfile: &str) -> Result<Bytes, String> {
+        let real = canonicalize(directory).await;
+        let real = real.map_err(|error| error.to_string())?;
+        if !mount::is_below(&real, &self.config.policy.builds).await {
+            return Err(format!(
+                "it leads to {0} by a symbolic link; allow that on this node with --allow-builds {0}",
+                real.display()
+            ));
+        }
+        let packed = archive::pack(real, dockerfile.to_owned()).await;
+        packed.map_err(|error| error.to_string())
     }
 
     async fn pull(&self, name: &str) -> Result<(), Failure> {

@@ -67,15 +67,11 @@ pub(super) async fn follow(mounts: &mut [Mount], policy: &Policy) -> Result<(), 
         let real = canonicalize(source).await.map_err(|error| {
             format!("its package mounts `{source}`, which the agent cannot find on this node: {error}; create it, or correct it")
         })?;
-        let mut allowed = Vec::new();
-        for directory in &policy.mounts {
-            allowed.extend(canonicalize(directory).await.ok());
-        }
         let text = real.to_str().ok_or_else(|| {
             format!("its package mounts `{source}`, which leads to a name that is no text")
         })?;
         refuse_engine(source, &real)?;
-        if !allowed.iter().any(|allowed| real.starts_with(allowed)) {
+        if !is_below(&real, &policy.mounts).await {
             return Err(format!(
                 "its package mounts the node's directory `{source}`, which leads to {text} by a symbolic link; leave it out, or allow it on this node with --allow-mounts {text}"
             ));
@@ -83,6 +79,19 @@ pub(super) async fn follow(mounts: &mut [Mount], policy: &Policy) -> Result<(), 
         mount.source = Some(text.to_owned());
     }
     Ok(())
+}
+
+/// Whether a real path is one of these directories or below, where their own symbolic links lead.
+pub(super) async fn is_below(real: &Path, directories: &[impl AsRef<Path>]) -> bool {
+    for directory in directories {
+        if canonicalize(directory.as_ref())
+            .await
+            .is_ok_and(|directory| real.starts_with(directory))
+        {
+            return true;
+        }
+    }
+    false
 }
 
 fn allow(source: &str, policy: &Policy) -> Result<(), Refusal> {

@@ -422,7 +422,7 @@ async fn fill_slots(ports: &Ports, trigger: &Trigger, revision: u64) {
             token: 1,
             revision,
             state,
-            serving: (state == SlotState::Running).then_some(revision),
+            serving: state.is_up().then_some(revision),
             detail: sick.then(|| "trigger `sick`: secret `X` is not set on this node".into()),
             container_name: Some(format!("container-of-{}", trigger.name)),
             since: System.now(),

@@ -17,8 +17,8 @@ async fn a_trigger_is_stopped_started_restarted_and_uninstalled() {
         ("start", "started", "running", false),
         ("restart", "restarted", "running", true),
         ("restart", "restarted", "running", true),
-        ("pause", "paused", "exited", true),
-        ("pause", "paused", "exited", false),
+        ("pause", "paused", "running", true),
+        ("pause", "paused", "running", false),
         ("resume", "resumed", "running", true),
         ("resume", "resumed", "running", false),
     ] {

@@ -1,13 +1,14 @@
 //! `compose.yaml` as a project of a test's own, with names, ports and passwords of its own.
 
 use crate::docker::engine::{self, docker};
-use crate::world::{Doors, Orchestrator, PATIENCE, secrets};
+use crate::world::{Doors, Orchestrator, secrets};
 use anyhow::{Context, Result, ensure};
 use belfry_tests::servers::free_port;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -15,8 +16,14 @@ use tempfile::TempDir;
 /// How long a service may take to be healthy: its check is asked every ten seconds.
 const HEALTHY: Duration = Duration::from_secs(60);
 
-/// The images of other projects, as `compose.yaml` names them; the balancer's has a shell's tools.
+/// Belfry's image.
+const BELFRY: &str = concat!("belfry:", env!("CARGO_PKG_VERSION"));
+
+/// The balancer's image, which has a shell's tools.
 pub(super) const TOOLS: &str = "haproxy:2.6-alpine";
+
+/// What the names of tests' projects begin with; the test's process follows.
+const PREFIX: &str = "belfry-test-";
 
 /// Every service, in the order in which a careful operator restarts them.
 pub(super) const SERVICES: [&str; 11] = [
@@ -52,10 +59,9 @@ impl Project {
             docker(&["image", "inspect", image])
                 .with_context(|| format!("the engine has no {image}: run scripts/images"))?;
         }
-        let name = format!(
-            "belfry-test-{:08x}",
-            RandomState::new().hash_one(std::process::id()) >> 32
-        );
+        sweep()?;
+        let draw = RandomState::new().hash_one(std::process::id()) >> 48;
+        let name = format!("{PREFIX}{}-{draw:04x}", std::process::id());
         // Trigger containers reach it, as they would reach an orchestrator on their node.
         let orchestrator = Orchestrator::at(&format!("{}:0", engine::gateway()?)).await?;
         let ports: Vec<u16> = (0..7).map(|_| free_port()).collect::<Result<_>>()?;
@@ -83,9 +89,15 @@ impl Project {
     }
 
     fn write_settings(&self, ports: &[u16]) -> Result<()> {
+        let port = self
+            .orchestrator
+            .url
+            .rsplit(':')
+            .next()
+            .context("no port")?;
         let mut text = format!(
-            "ORCHESTRATOR_URL={}\nBELFRY_MESH={}\nBELFRY_LISTEN=127.0.0.1\nBELFRY_LEASE_TTL=3s\n",
-            self.orchestrator.url, self.name
+            "ORCHESTRATOR_URL=http://host.docker.internal:{port}\nBELFRY_MESH={}\nBELFRY_LISTEN=127.0.0.1\nBELFRY_LEASE_TTL=3s\n",
+            self.name
         );
         let names = [
             "PORT",
@@ -186,32 +198,64 @@ impl Project {
         let mesh = format!("label=belfry.mesh={}", self.name);
         let left = docker(&["ps", "--all", "--filter", &mesh, "--format", "{{.Names}}"])?;
         assert_eq!(left, "", "agents that ended left containers");
-        self.remove()?;
-        for (what, filter) in [
-            (&["ps", "--all"][..], self.label()),
-            (&["ps", "--all"], mesh),
-            (&["volume", "ls"], self.label()),
-            (&["network", "ls"], self.label()),
-            (&["network", "ls"], format!("name={}", self.name)),
-        ] {
-            let left = docker(&[what, &["--quiet", "--filter", &filter]].concat())?;
-            assert_eq!(left, "", "{what:?} with {filter}");
-        }
+        remove(&self.name)?;
         self.ended = true;
+        for (what, found) in left_of(&self.name)? {
+            assert_eq!(found, [""; 0], "{what}");
+        }
         Ok(())
     }
+}
 
-    fn remove(&self) -> Result<()> {
-        let down = self.compose(&["down", "--volumes", "--remove-orphans", "--timeout", "5"]);
-        let mesh = format!("label=belfry.mesh={}", self.name);
-        for id in docker(&["ps", "--all", "--quiet", "--filter", &mesh])?.lines() {
-            docker(&["rm", "--force", "--volumes", id])?;
+/// What there is of a project: how it is removed, and the ids. Containers come first, and those that bring others back before them.
+fn left_of(project: &str) -> Result<Vec<(&'static str, Vec<String>)>> {
+    let of = format!("label=com.docker.compose.project={project}");
+    let mesh = format!("label=belfry.mesh={project}");
+    let named = format!("name={project}");
+    let find = |list: &[&str], filter: &str| -> Result<Vec<String>> {
+        let found = docker(&[list, &["--quiet", "--filter", filter]].concat())?;
+        Ok(found.lines().map(str::to_owned).collect())
+    };
+    Ok(vec![
+        ("container", find(&["ps", "--all"], &of)?),
+        ("container", find(&["ps", "--all"], &mesh)?),
+        // Compose's, and the one that agents make: it has the mesh's name in its own.
+        ("network", find(&["network", "ls"], &named)?),
+        ("volume", find(&["volume", "ls"], &of)?),
+    ])
+}
+
+fn remove(project: &str) -> Result<()> {
+    for (index, (what, _)) in left_of(project)?.into_iter().enumerate() {
+        // Looked at anew: an agent may have been quicker until it was gone itself.
+        let ids = left_of(project)?.swap_remove(index).1;
+        if ids.is_empty() {
+            continue;
         }
-        for id in docker(&["network", "ls", "--quiet", "--filter", &mesh])?.lines() {
-            docker(&["network", "rm", id])?;
-        }
-        down.map(drop)
+        let force: &[&str] = match what {
+            "container" => &["--force", "--volumes"],
+            _ => &[],
+        };
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        docker(&[&[what, "rm"], force, &ids].concat())?;
     }
+    Ok(())
+}
+
+/// Removes what tests left that were killed: what compose starts would come back with the engine for ever.
+fn sweep() -> Result<()> {
+    let format = "{{.Label \"com.docker.compose.project\"}}";
+    let projects = docker(&["ps", "--all", "--format", format])?;
+    let projects: BTreeSet<&str> = projects.lines().collect();
+    for project in projects {
+        let of = project
+            .strip_prefix(PREFIX)
+            .and_then(|rest| rest.split('-').next());
+        if of.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            remove(project)?;
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Project {
@@ -223,14 +267,11 @@ impl Drop for Project {
             Ok(logs) => println!("{logs}"),
             Err(error) => println!("no logs: {error:#}"),
         }
-        if let Err(error) = self.remove() {
+        if let Err(error) = remove(&self.name) {
             println!("the project {} is not removed: {error:#}", self.name);
         }
     }
 }
-
-/// Belfry's image.
-pub(super) const BELFRY: &str = concat!("belfry:", env!("CARGO_PKG_VERSION"));
 
 /// The checkout.
 pub(super) fn root() -> PathBuf {
@@ -255,6 +296,3 @@ pub(super) fn has_plugin() -> bool {
     let asked = Command::new("docker").args(["compose", "version"]).output();
     asked.is_ok_and(|output| output.status.success())
 }
-
-/// Waits for what may take so long as everything else.
-pub(super) const WAIT: Duration = PATIENCE;

@@ -116,9 +116,7 @@ async fn what_a_container_writes_is_told_in_order_in_whole_lines_and_while_it_ru
     let mut lines = runtime.logs(&started.id, follow);
     let mut next = async || -> Result<LogLine> {
         let line = soon("a line", lines.next()).await?;
-        let line = line.context("the log ended")??;
-        println!("{} {}", line.at, &line.text[..line.text.len().min(40)]);
-        Ok(line)
+        Ok(line.context("the log ended")??)
     };
     assert_eq!(next().await?.text, "one");
     let two = next().await?;
@@ -339,52 +337,5 @@ async fn a_pull_that_takes_long_does_not_hold_up_an_end() -> Result<()> {
         "{given_up:?}"
     );
     assert_eq!(containers.names()?, [""; 0]);
-    Ok(())
-}
-
-#[tokio::test]
-async fn temporary_many() -> Result<()> {
-    const MANY: usize = 100;
-    let (containers, image) = (Containers::of_this_test()?, foreign::image()?);
-    let runtime = runtime(&containers, "a").await?;
-    let deployment = json!({"image": image.0, "port": 9000, "health": "/health", "memory": "32m"});
-    let began = Instant::now();
-    for i in 0..MANY {
-        runtime
-            .start(&service(&format!("bell-{i}"), &deployment)?)
-            .await?;
-    }
-    println!("{MANY} starts: {:.1?}", began.elapsed());
-    let cpu = || {
-        let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-        let f: Vec<&str> = stat
-            .rsplit(')')
-            .next()
-            .unwrap()
-            .split_whitespace()
-            .collect();
-        f[11].parse::<u64>().unwrap() + f[12].parse::<u64>().unwrap()
-    };
-    for _ in 0..2 {
-        runtime.list().await?;
-    }
-    let before = cpu();
-    let t = Instant::now();
-    for _ in 0..50 {
-        runtime.list().await?;
-    }
-    println!(
-        "50 lists without checks: {:.1?}, cpu {} ms",
-        t.elapsed(),
-        (cpu() - before) * 10
-    );
-    let before = cpu();
-    for _ in 0..4 {
-        tokio::time::sleep(Duration::from_secs(10)).await;
-        let t = Instant::now();
-        let all = runtime.list().await?;
-        println!("list of {} with checks: {:.1?}", all.len(), t.elapsed());
-    }
-    println!("40 s: cpu {} ms", (cpu() - before) * 10);
     Ok(())
 }

@@ -29,6 +29,8 @@ pub(super) struct Mesh {
     pub(super) agents: BTreeMap<String, Belfry>,
     pub(super) redis: Redis,
     pub(super) nats: Nats,
+    /// The time to live of leases of agents that join from now on.
+    pub(super) lease: Duration,
     registry: Belfry,
     secrets: TempDir,
     /// Dropped last: until then an agent would make them again.
@@ -74,6 +76,7 @@ impl Mesh {
             agents: BTreeMap::new(),
             redis,
             nats,
+            lease: LEASE,
             registry,
             secrets,
             containers,
@@ -96,10 +99,8 @@ impl Mesh {
         node: &str,
         arguments: &[&str],
     ) -> Result<()> {
-        let (secrets, lease) = (
-            text(self.secrets.path())?,
-            format!("{}s", LEASE.as_secs()),
-        );
+        let secrets = text(self.secrets.path())?;
+        let lease = format!("{}s", self.lease.as_secs());
         let mut all = vec![
             "--nats-url",
             &bus.nats,
@@ -124,7 +125,9 @@ impl Mesh {
             let there = self.node(node).await?["live"] == true;
             Ok(there.then_some(()))
         };
-        self.doors.until(&format!("{node} is heard of"), heard).await
+        self.doors
+            .until(&format!("{node} is heard of"), heard)
+            .await
     }
 
     pub(super) fn agent(&mut self, node: &str) -> Result<&mut Belfry> {
