@@ -77,6 +77,22 @@ impl Console {
             .await
     }
 
+    /// Does something to a trigger that only triggers have done to them: they take events.
+    pub(crate) async fn order_trigger(
+        &self,
+        name: &str,
+        verb: &str,
+        body: Value,
+    ) -> anyhow::Result<Value> {
+        let answer = self.post(&[KINDS[0], name, verb], &[], body).await;
+        match &answer {
+            Err(error) if is(error, StatusCode::NOT_FOUND) && self.is_mcp(name).await => {
+                bail!("`{name}` is an mcp, which takes no events; it can be started and stopped")
+            }
+            _ => answer,
+        }
+    }
+
     /// Uninstalls what is installed under a name.
     pub(crate) async fn uninstall(&self, name: &str) -> anyhow::Result<Value> {
         self.installed(Method::DELETE, &[name], &[], None).await
@@ -94,16 +110,17 @@ impl Console {
             .call(method.clone(), &trigger, query, body.clone())
             .await;
         let is_mcp = match &as_trigger {
-            Err(error) if is(error, StatusCode::NOT_FOUND) => {
-                let status = [KINDS[1], path[0], "status"];
-                self.get(&status, &[]).await.is_ok()
-            }
+            Err(error) if is(error, StatusCode::NOT_FOUND) => self.is_mcp(path[0]).await,
             _ => false,
         };
         match is_mcp {
             true => self.call(method, &mcp, query, body).await,
             false => as_trigger,
         }
+    }
+
+    async fn is_mcp(&self, name: &str) -> bool {
+        self.get(&[KINDS[1], name, "status"], &[]).await.is_ok()
     }
 
     pub(crate) async fn get(

@@ -265,4 +265,56 @@ mod tests {
             assert!(by(Some(bad)).is_err(), "{bad:?} was taken");
         }
     }
+
+    /// A bus that is away at first, and refuses one subject for a while longer.
+    #[derive(Default)]
+    struct Away(std::sync::atomic::AtomicUsize);
+
+    #[async_trait::async_trait]
+    impl Calls for Away {
+        async fn request(&self, _: &str, _: Bytes, _: Duration) -> Result<Answer, Error> {
+            unreachable!("nobody asks")
+        }
+
+        async fn serve(&self, subject: &str, _: Handler) -> Result<Serving, Error> {
+            let what = || subject.to_owned();
+            match self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+                0..2 => Err(Error::Unavailable {
+                    what: what(),
+                    why: "it is away".into(),
+                }),
+                2..6 if subject == "b" => Err(Error::Refused {
+                    what: what(),
+                    why: "not yet".into(),
+                }),
+                _ => Ok(Serving::new(())),
+            }
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl Clock for Away {
+        fn now(&self) -> Timestamp {
+            Timestamp::UNIX_EPOCH
+        }
+
+        async fn sleep(&self, _: Duration) {}
+    }
+
+    #[tokio::test]
+    async fn what_the_bus_does_not_let_be_served_yet_is_tried_until_it_does() {
+        let bus = Away::default();
+        let complaints = std::sync::Mutex::new(Vec::<String>::new());
+        let handler: Handler = std::sync::Arc::new(|_| unreachable!("nobody asks"));
+        let all = ["a", "b"].map(|subject| (subject.to_owned(), handler.clone()));
+        let complain = |subject: &str, error: &Error| {
+            let complaint = format!("{subject}: {error}");
+            complaints.lock().unwrap().push(complaint);
+        };
+        let serving = serve(&bus, &bus, all.to_vec(), complain).await;
+        assert_eq!(serving.len(), 2);
+        let told = complaints.into_inner().unwrap();
+        assert_eq!(told, ["a: a is unavailable: it is away"]);
+        assert_eq!(bus.0.into_inner(), 7);
+    }
 }

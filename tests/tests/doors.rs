@@ -1,5 +1,6 @@
 //! The doors to the commands: the bus, for any client of NATS, and the command line.
 
+use crate::docker::engine::{Containers, Image};
 use crate::world::{Dev, Doors, Mesh, PATIENCE, unsigned};
 use anyhow::{Context, Result, ensure};
 use async_nats::{Client, Message};
@@ -413,4 +414,81 @@ async fn a_log_is_followed_on_the_command_line_over_a_restart() -> Result<()> {
         belfry.succeeds(&["restart", "simple-webhook"], "is restarted")?;
     }
     Ok(())
+}
+
+/// What a service writes: what it was given to keep, and how often it did.
+const SPEAKER: &str = r#"#!/bin/sh
+i=0
+while true; do i=$((i+1)); echo "line $i: the token is $TOKEN"; /bin/busybox sleep 0.2; done
+"#;
+
+const INSTRUCTIONS: &str = "FROM scratch\nCOPY busybox /bin/busybox\nCOPY busybox /bin/sh\nCOPY speak /speak.sh\nENTRYPOINT [\"/bin/sh\", \"/speak.sh\"]\n";
+
+#[tokio::test]
+async fn a_service_is_installed_by_its_name_alone_and_its_log_keeps_its_secrets() -> Result<()> {
+    let containers = Containers::of_this_test()?;
+    let image = Image::build(&[("Dockerfile", INSTRUCTIONS), ("speak", SPEAKER)])?;
+    let packages = tempfile::tempdir()?;
+    std::fs::create_dir(packages.path().join("mcps"))?;
+    let package = json!({
+        "manifest": 2, "name": "speaker", "version": "1.0.0", "type": "mcp", "description": "for a test",
+        "deployment": {"image": image.0}, "requirements": {"secrets": ["TOKEN"]}
+    });
+    let path = packages.path().join("mcps/speaker-1.0.0.json");
+    std::fs::write(path, package.to_string())?;
+    let path = packages.path().to_string_lossy().into_owned();
+    let dev = Dev::start_with(&[
+        "--packages",
+        &path,
+        "--runtime",
+        "docker",
+        "--mesh",
+        &containers.mesh,
+    ])
+    .await?;
+    crate::world::set_secret(dev.secrets.path(), "TOKEN", "open sesame")?;
+    let belfry = Terminal::at(&dev.doors)?;
+    belfry.succeeds(&["packages"], "mcp")?;
+    belfry.succeeds(
+        &["install", "speaker"],
+        "speaker 1.0.0 is installed: running",
+    )?;
+    let list = belfry.succeeds(&["list"], "mcp")?;
+    assert!(list.contains("1/1"), "{list}");
+    let log = belfry.succeeds(&["logs", "speaker"], "line 1: the token is ***")?;
+    assert!(!log.contains("sesame"), "a secret left its node: {log}");
+
+    // Page by page, nothing is told twice and nothing is left out.
+    let (mut after, mut texts) = (String::from("1970-01-01T00:00:00Z"), Vec::new());
+    while texts.len() < 20 {
+        let path = format!("/mcps/speaker/logs?lines=7&wait_seconds=10&after={after}");
+        let (status, page) = dev.doors.console("GET", &path, None).await?;
+        ensure!(status == 200, "{page}");
+        let lines = page["lines"].as_array().context("no lines")?;
+        ensure!((1..=7).contains(&lines.len()), "{page}");
+        texts.extend(lines.iter().map(|line| line["text"].clone()));
+        after = page["after"]
+            .as_str()
+            .context("no place to go on")?
+            .to_owned();
+    }
+    let told: Vec<String> = (1..=texts.len())
+        .map(|i| format!("line {i}: the token is ***"))
+        .collect();
+    assert_eq!(texts, told);
+
+    belfry.succeeds(&["scale", "speaker", "2"], "is scaled to 2")?;
+    belfry.succeeds(&["logs", "speaker", "-n", "1"], "1 | line")?;
+    belfry.fails(
+        &["pause", "speaker"],
+        "`speaker` is an mcp, which takes no events",
+    )?;
+    belfry.succeeds(&["stop", "speaker"], "is stopped")?;
+    belfry.succeeds(&["uninstall", "speaker"], "is uninstalled")?;
+    dev.doors
+        .until("no container is left, nor a network", || async {
+            let left = [containers.names()?, containers.networks()?];
+            Ok(left.concat().is_empty().then_some(()))
+        })
+        .await
 }

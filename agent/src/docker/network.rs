@@ -13,10 +13,15 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::PoisonError;
+use std::time::Duration;
 use tokio::sync::Mutex;
 use tracing::{debug, info};
 
 type Failed = bollard::errors::Error;
+
+/// How often a network is looked for that another agent is about to have made, and how long after each time.
+const TRIES: u32 = 50;
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// The id of the mesh's own network, once it is known.
 #[derive(Default)]
@@ -64,12 +69,26 @@ impl Docker {
         if let Some(id) = &*known {
             return Ok(id.clone());
         }
-        let id = match self.oldest_network().await? {
-            Some(id) => id,
-            None => self.make_network().await?,
-        };
+        let id = self.find_or_make_network().await?;
         *known = Some(id.clone());
         Ok(id)
+    }
+
+    async fn find_or_make_network(&self) -> Result<String, Failed> {
+        let mut tries = 1;
+        loop {
+            if let Some(id) = self.oldest_network().await? {
+                return Ok(id);
+            }
+            match self.make_network().await {
+                // Another agent is making or removing it, and the engine shows only one that is there.
+                Err(error) if tries < TRIES && words(&error).contains("same bridge name") => {
+                    tries += 1;
+                    tokio::time::sleep(AGAIN).await;
+                }
+                made => return made,
+            }
+        }
     }
 
     async fn make_network(&self) -> Result<String, Failed> {

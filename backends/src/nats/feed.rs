@@ -11,7 +11,7 @@ use belfry_mesh::port::log::{Entries, Range, Sequence, Stored};
 use futures::stream;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use transient::Transient;
 
 /// How many messages are asked for at once.
@@ -126,6 +126,8 @@ impl Feed {
                 }
                 Ok(News::Ended | News::Crowded) => {}
                 Ok(News::Deleted) => return Err(gone()),
+                // In a cluster the server that is asked may not have heard yet of the consumer that another one has just made.
+                Ok(News::Forgotten(_)) if Instant::now() < patience => sleep(STANDSTILL).await,
                 Ok(News::Forgotten(why) | News::Refused(why)) => {
                     return Err(self.link.unavailable(why));
                 }

@@ -14,7 +14,7 @@ pub(super) async fn run_once(args: cli::Run) -> anyhow::Result<String> {
         None => json!({}),
     };
     let answer = Console::new(&args.client)?
-        .post(&["triggers", &args.name, "run"], &[], body)
+        .order_trigger(&args.name, "run", body)
         .await?;
     show(&args.client, &answer, |answer| {
         format!("accepted as event {}\n", text(&answer["event_id"]))

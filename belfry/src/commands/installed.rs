@@ -16,10 +16,19 @@ pub(super) async fn uninstall(args: cli::Named) -> anyhow::Result<String> {
 pub(super) async fn change(args: cli::Named, verb: &str) -> anyhow::Result<String> {
     let console = Console::new(&args.client)?;
     let answer = console.order(&args.name, verb, &[], json!({})).await?;
-    show(&args.client, &answer, |answer| {
-        let status = text(&answer["status"]);
-        format!("{} is {status}\n{}", args.name, note(answer))
-    })
+    show(&args.client, &answer, |answer| changed(&args.name, answer))
+}
+
+/// A change that only what takes events knows.
+pub(super) async fn change_trigger(args: cli::Named, verb: &str) -> anyhow::Result<String> {
+    let console = Console::new(&args.client)?;
+    let answer = console.order_trigger(&args.name, verb, json!({})).await?;
+    show(&args.client, &answer, |answer| changed(&args.name, answer))
+}
+
+fn changed(name: &str, answer: &Value) -> String {
+    let status = text(&answer["status"]);
+    format!("{name} is {status}\n{}", note(answer))
 }
 
 pub(super) async fn scale(args: cli::Scale) -> anyhow::Result<String> {

@@ -158,18 +158,6 @@ async fn what_cannot_be_installed_says_why() {
             400,
             "unknown scheme `githb`",
         ),
-        (
-            HOOK,
-            json!({"workflow_id": "w", "replicas": 65}),
-            400,
-            "65 replicas are not possible: 1 to 64 are",
-        ),
-        (
-            HOOK,
-            json!({"workflow_id": "w", "constraints": ["zone"]}),
-            400,
-            "`zone` is not a constraint: write `label=value`",
-        ),
         (HOOK, json!(["w"]), 400, "the body must be a JSON object"),
     ] {
         let answer = mesh.post(path, &body).await;
@@ -181,6 +169,31 @@ async fn what_cannot_be_installed_says_why() {
         );
     }
     assert_eq!(mesh.read("/triggers").await, json!([]));
+    mesh.stop().await;
+}
+
+#[tokio::test]
+async fn slots_and_nodes_that_cannot_be_are_refused() {
+    let mesh = Mesh::start().await;
+    for (key, value, says) in [
+        (
+            "replicas",
+            json!(65),
+            "65 replicas are not possible: 1 to 64 are",
+        ),
+        ("replicas", json!(0), "0 replicas are not possible"),
+        (
+            "constraints",
+            json!(["zone"]),
+            "`zone` is not a constraint: write `label=value`",
+        ),
+    ] {
+        let mut body = json!({"workflow_id": "w"});
+        body[key] = value;
+        let answer = mesh.post(HOOK, &body).await;
+        assert_eq!(answer.status, 400, "{body}");
+        assert!(answer.detail().contains(says), "{}", answer.detail());
+    }
     mesh.stop().await;
 }
 

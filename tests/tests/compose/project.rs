@@ -2,7 +2,7 @@
 
 use crate::docker::engine::{self, docker};
 use crate::world::{Doors, Orchestrator, secrets};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use belfry_tests::servers::free_port;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -207,7 +207,7 @@ impl Project {
     }
 }
 
-/// What there is of a project: how it is removed, and the ids. Containers come first, and those that bring others back before them.
+/// What there is of a project: how it is removed, and the ids; agents before the containers that they would make again.
 fn left_of(project: &str) -> Result<Vec<(&'static str, Vec<String>)>> {
     let of = format!("label=com.docker.compose.project={project}");
     let mesh = format!("label=belfry.mesh={project}");
@@ -225,29 +225,43 @@ fn left_of(project: &str) -> Result<Vec<(&'static str, Vec<String>)>> {
     ])
 }
 
+/// Removes a project. An engine has what it removed still in use for a moment.
 fn remove(project: &str) -> Result<()> {
-    for (index, (what, _)) in left_of(project)?.into_iter().enumerate() {
-        // Looked at anew: an agent may have been quicker until it was gone itself.
-        let ids = left_of(project)?.swap_remove(index).1;
-        if ids.is_empty() {
-            continue;
+    let began = Instant::now();
+    loop {
+        let mut failed = None;
+        for (what, ids) in left_of(project)?
+            .into_iter()
+            .filter(|(_, ids)| !ids.is_empty())
+        {
+            let force: &[&str] = match what {
+                "container" => &["--force", "--volumes"],
+                _ => &[],
+            };
+            let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+            failed = docker(&[&[what, "rm"], force, &ids].concat())
+                .err()
+                .or(failed);
         }
-        let force: &[&str] = match what {
-            "container" => &["--force", "--volumes"],
-            _ => &[],
-        };
-        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        docker(&[&[what, "rm"], force, &ids].concat())?;
+        if left_of(project)?.iter().all(|(_, ids)| ids.is_empty()) {
+            return Ok(());
+        }
+        if began.elapsed() > HEALTHY {
+            return Err(failed.unwrap_or_else(|| anyhow!("{project} comes back")));
+        }
+        std::thread::sleep(Duration::from_millis(200));
     }
-    Ok(())
 }
 
 /// Removes what tests left that were killed: what compose starts would come back with the engine for ever.
 fn sweep() -> Result<()> {
     let format = "{{.Label \"com.docker.compose.project\"}}";
-    let projects = docker(&["ps", "--all", "--format", format])?;
-    let projects: BTreeSet<&str> = projects.lines().collect();
-    for project in projects {
+    let mut projects = BTreeSet::new();
+    for list in [&["ps", "--all"][..], &["network", "ls"], &["volume", "ls"]] {
+        let found = docker(&[list, &["--format", format]].concat())?;
+        projects.extend(found.lines().map(str::to_owned));
+    }
+    for project in &projects {
         let of = project
             .strip_prefix(PREFIX)
             .and_then(|rest| rest.split('-').next());

@@ -14,12 +14,14 @@ echo "took $HTTP_CE_ID of ${#body} bytes" >&2
 printf 'Content-Type: application/json\r\n\r\n{"status":"triggered","execution_id":"shell-%s"}\n' "$HTTP_CE_ID"
 "#;
 
+/// A first process that handles no signal does not end when it is asked to, hence the other one.
 const INSTRUCTIONS: &str = r#"FROM scratch
 COPY busybox /bin/busybox
 COPY busybox /bin/sh
 COPY event /www/cgi-bin/event
 COPY health /www/health
-ENTRYPOINT ["/bin/busybox", "httpd", "-f", "-p", "9000", "-h", "/www"]
+STOPSIGNAL SIGKILL
+ENTRYPOINT ["/bin/sh", "-c", "trap exit TERM; /bin/busybox httpd -f -p 9000 -h /www & wait"]
 "#;
 
 /// The image of such a trigger.

@@ -199,3 +199,19 @@ async fn acted_one_after_the_other(
     assert!(longest <= HELD, "an event waited for {longest:?}");
     mesh.end().await
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn probe() -> Result<()> {
+    let divisible = Divisible::start().await?;
+    divisible.mesh.install(1).await?;
+    let mesh = &divisible.mesh;
+        let holder = mesh.slots(TRIGGER).await?[&0].node.to_string();
+        let containers = mesh.containers_on(&holder)?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    if std::env::var("CUT").is_ok() { divisible.links[holder.as_str()].cut(); println!("cut {}", jiff::Timestamp::now()); }
+    println!("{} {}", docker(&["kill", &containers[0]])?, jiff::Timestamp::now());
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    println!("{}", docker(&["ps", "-a"])?);
+    println!("{}", mesh.agents[&holder].log());
+    Ok(())
+}
