@@ -71,7 +71,7 @@ pub enum Command {
     Agent(Box<AgentRole>),
     /// Run a registry: serves packages.
     Registry(settings::Registry),
-    /// Install a package: a trigger with what it runs, or without a service such as an MCP server.
+    /// Install a package: a trigger, with what it runs, or an mcp, a service that takes no events.
     Install(Install),
     /// Uninstall a trigger or an mcp; events that wait for it are dropped, its history stays.
     Uninstall(Named),

@@ -21,7 +21,7 @@ COPY busybox /bin/sh
 COPY event /www/cgi-bin/event
 COPY health /www/health
 STOPSIGNAL SIGKILL
-ENTRYPOINT ["/bin/sh", "-c", "trap exit TERM; /bin/busybox httpd -f -p 9000 -h /www & wait"]
+ENTRYPOINT ["/bin/busybox", "httpd", "-f", "-p", "9000", "-h", "/www"]
 "#;
 
 /// The image of such a trigger.

@@ -16,8 +16,8 @@ const TRIGGER: &str = "bell";
 /// Never answers its health check.
 const DEAF: &str = r#"FROM scratch
 COPY busybox /bin/busybox
-COPY busybox /bin/sh
-ENTRYPOINT ["/bin/sh", "-c", "trap exit TERM; /bin/busybox sleep 3600 & wait"]
+STOPSIGNAL SIGKILL
+ENTRYPOINT ["/bin/busybox", "sleep", "3600"]
 "#;
 
 /// Is well, and fails every event.
@@ -26,7 +26,8 @@ COPY busybox /bin/busybox
 COPY busybox /bin/sh
 COPY event /www/cgi-bin/event
 COPY health /www/health
-ENTRYPOINT ["/bin/sh", "-c", "trap exit TERM; /bin/busybox httpd -f -p 9000 -h /www & wait"]
+STOPSIGNAL SIGKILL
+ENTRYPOINT ["/bin/busybox", "httpd", "-f", "-p", "9000", "-h", "/www"]
 "#;
 
 const FAILING: &str = r#"#!/bin/sh
