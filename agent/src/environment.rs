@@ -1,6 +1,7 @@
 //! The environment of a trigger's container, resolved on this node: secrets come from here and go nowhere else.
 
 use belfry_mesh::Trigger;
+use belfry_mesh::port::runtime::MAX_LINE;
 use belfry_mesh::port::secrets::{self, Secrets};
 use belfry_mesh::template::Text;
 use secrecy::{ExposeSecret, SecretString};
@@ -84,7 +85,33 @@ fn without(text: &str, values: &[SecretString]) -> String {
     // The longest first: one may be part of another.
     lines.sort_by_key(|line| std::cmp::Reverse(line.len()));
     let conceal = |text: String, line: &&str| text.replace(line, "***");
-    lines.iter().fold(text.to_owned(), conceal)
+    let concealed = lines.iter().fold(text.to_owned(), conceal);
+    let whole = concealed.lines().map(|line| match line.len() {
+        0..CUT => line.to_owned(),
+        _ => without_beginning(line, &lines),
+    });
+    let mut whole = whole.collect::<Vec<_>>().join("\n");
+    if concealed.ends_with('\n') {
+        whole.push('\n');
+    }
+    whole
+}
+
+/// From this length on a line may have been cut by its runtime, within a character of several bytes.
+const CUT: usize = MAX_LINE - 3;
+
+/// A line that was cut, without the beginning of a secret at its end.
+fn without_beginning(line: &str, secrets: &[&str]) -> String {
+    let begun = secrets
+        .iter()
+        .flat_map(|secret| secret.char_indices().map(|(at, _)| &secret[..at]))
+        .filter(|begun| !begun.is_empty() && line.ends_with(begun))
+        .map(str::len)
+        .max();
+    match begun {
+        Some(length) => format!("{}***", &line[..line.len() - length]),
+        None => line.to_owned(),
+    }
 }
 
 /// What the package and the installer say of each variable. A secret that the package names and says nothing more of stands for
@@ -177,5 +204,15 @@ mod tests {
             without("a key-and-more b key\nlong line", &values),
             "a *** b ***\n***"
         );
+    }
+
+    #[test]
+    fn a_line_that_was_cut_in_the_middle_of_a_secret_does_not_show_its_beginning() {
+        let secret = [SecretString::from("hunter2-hunter2")];
+        let cut = format!("{}hunter2-hu", "x".repeat(MAX_LINE - 10));
+        let told = without(&cut, &secret);
+        assert!(told.ends_with("x***"), "{}", &told[told.len() - 20..]);
+        assert_eq!(without("a hunter", &secret), "a hunter");
+        assert_eq!(without("a\nb\n", &secret), "a\nb\n");
     }
 }

@@ -34,9 +34,9 @@ pub struct NodeStatus {
     /// The change that made it so, if it is not so by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change: Option<Change>,
-    /// The version of Belfry that it runs.
+    /// The version of Belfry that it runs. Empty for one whose agent was stopped and of which only the wish is left.
     pub version: String,
-    /// The runtime that it runs containers in.
+    /// The runtime that it runs containers in; empty likewise.
     pub runtime: String,
     /// What placement may ask for.
     pub labels: BTreeMap<String, String>,
@@ -129,6 +129,20 @@ impl Nodes {
                 seen_at: node.seen_at,
             })
             .collect();
+        // What an operator wants of a node outlives its agent, and must be seen to be taken back.
+        list.extend(wanted.into_iter().map(|(name, wanted)| NodeStatus {
+            live: false,
+            slots: held.remove(&name).unwrap_or_default(),
+            name,
+            availability: wanted.availability,
+            version: String::new(),
+            runtime: String::new(),
+            labels: BTreeMap::new(),
+            capacity: Capacity::default(),
+            used: Load::default(),
+            seen_at: wanted.change.at,
+            change: Some(wanted.change),
+        }));
         list.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(list)
     }
