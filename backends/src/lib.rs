@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 /// where they are not. What goes on in the background runs on `tracker`, and ends with `shutdown` or with what it belongs to.
 ///
 /// On NATS without Redis, deduplication and limits are in the memory of this process. One gateway is right that way; two would
-/// each admit the whole rate (the log itself still keeps one event an id). This is said once, as a warning.
+/// each admit the whole rate (the log itself still keeps one event an id).
 ///
 /// # Errors
 /// [`Error::Unavailable`] if NATS does not answer, [`Error::Refused`] if it lacks what Belfry needs, [`Error::Corrupt`] or
@@ -37,11 +37,6 @@ pub async fn open(
     };
     if let Some(url) = &config.redis_url {
         ports.dedup = redis::open(url, config.redis_deadline).await?;
-    } else if config.nats_url.is_some() {
-        tracing::warn!(
-            "no Redis: deduplication and rate limits are this process's own, which is right for one gateway only; set \
-             BELFRY_REDIS_URL to share them"
-        );
     }
     Ok(ports)
 }

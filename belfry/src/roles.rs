@@ -24,7 +24,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::info;
+use tracing::{info, warn};
 
 /// Where an orchestrator is, unless something else is said: the name that containers know it by.
 const ORCHESTRATOR: &str = "http://orchestrator:8000";
@@ -42,6 +42,12 @@ pub(crate) async fn gateway(args: GatewayRole) -> anyhow::Result<()> {
         return end(tasks, ends).await;
     };
     let ports = ports?;
+    if args.backends.redis_url.is_none() {
+        warn!(
+            "no Redis: deduplication and rate limits are this process's own, which is right for one gateway only; set \
+             BELFRY_REDIS_URL to share them"
+        );
+    }
     info!(address = %listener.local_addr()?, "gateway listens");
     let gateway = build_gateway(&args.gateway, &args.secrets, &args.backends, ports)?;
     gateway.run(listener, shutdown).await?;

@@ -206,7 +206,7 @@ pub struct Containers {
 #[command(next_help_heading = "Orchestrator")]
 pub struct Orchestrator {
     /// Base URL of the orchestrator.
-    #[arg(long, env = "ORCHESTRATOR_URL", value_name = "URL")]
+    #[arg(long, env = "ORCHESTRATOR_URL", value_name = "URL", value_parser = http_url)]
     pub orchestrator: Option<String>,
     /// Web socket URL of the orchestrator, handed to triggers that want it.
     #[arg(long, env = "ORCHESTRATOR_WS", value_name = "URL")]
@@ -244,6 +244,17 @@ fn days(text: &str) -> Option<jiff::SignedDuration> {
     Some(jiff::SignedDuration::from_hours(i64::from(days) * 24))
 }
 
+/// An address that workflows can be called at. It is kept as it is written.
+fn http_url(text: &str) -> Result<String, String> {
+    let parsed: Result<reqwest::Url, _> = text.parse();
+    match parsed {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
+            Ok(text.to_owned())
+        }
+        _ => Err("it must be an address such as http://orchestrator:8000".to_owned()),
+    }
+}
+
 /// `name=value`, where neither is empty.
 fn label(text: &str) -> Result<(String, String), String> {
     match text.trim().split_once('=') {
@@ -273,6 +284,11 @@ mod tests {
         assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
         assert!(duration("-5s").is_err() && duration("0s").is_err() && duration("soon").is_err());
         assert_eq!(label("zone=eu"), Ok(("zone".to_owned(), "eu".to_owned())));
+        assert_eq!(
+            http_url("http://o:8000/api"),
+            Ok("http://o:8000/api".to_owned())
+        );
+        assert!(http_url("o:8000").is_err() && http_url("ftp://o").is_err());
         assert!(label("zone").is_err() && label("=eu").is_err());
         assert!(lease_ttl("1s").unwrap_err().contains("3s"));
     }

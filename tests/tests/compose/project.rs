@@ -198,7 +198,7 @@ impl Project {
         let mesh = format!("label=belfry.mesh={}", self.name);
         let left = docker(&["ps", "--all", "--filter", &mesh, "--format", "{{.Names}}"])?;
         assert_eq!(left, "", "agents that ended left containers");
-        remove(&self.name)?;
+        remove(&self.name, HEALTHY)?;
         self.ended = true;
         for (what, found) in left_of(&self.name)? {
             assert_eq!(found, [""; 0], "{what}");
@@ -225,28 +225,27 @@ fn left_of(project: &str) -> Result<Vec<(&'static str, Vec<String>)>> {
     ])
 }
 
-/// Removes a project. An engine has what it removed still in use for a moment.
-fn remove(project: &str) -> Result<()> {
+/// Removes a project. An engine has what it removed still in use for a moment, and loses count of a network's members when several
+/// are removed at once.
+fn remove(project: &str, patience: Duration) -> Result<()> {
     let began = Instant::now();
     loop {
         let mut failed = None;
-        for (what, ids) in left_of(project)?
-            .into_iter()
-            .filter(|(_, ids)| !ids.is_empty())
-        {
+        for (what, ids) in left_of(project)? {
             let force: &[&str] = match what {
                 "container" => &["--force", "--volumes"],
                 _ => &[],
             };
-            let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-            failed = docker(&[&[what, "rm"], force, &ids].concat())
-                .err()
-                .or(failed);
+            for id in ids {
+                failed = docker(&[&[what, "rm"], force, &[&id]].concat())
+                    .err()
+                    .or(failed);
+            }
         }
         if left_of(project)?.iter().all(|(_, ids)| ids.is_empty()) {
             return Ok(());
         }
-        if began.elapsed() > HEALTHY {
+        if began.elapsed() >= patience {
             return Err(failed.unwrap_or_else(|| anyhow!("{project} comes back")));
         }
         std::thread::sleep(Duration::from_millis(200));
@@ -266,7 +265,8 @@ fn sweep() -> Result<()> {
             .strip_prefix(PREFIX)
             .and_then(|rest| rest.split('-').next());
         if of.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
-            remove(project)?;
+            remove(project, Duration::ZERO)
+                .unwrap_or_else(|error| println!("{project} was left by a test: {error:#}"));
         }
     }
     Ok(())
@@ -281,7 +281,7 @@ impl Drop for Project {
             Ok(logs) => println!("{logs}"),
             Err(error) => println!("no logs: {error:#}"),
         }
-        if let Err(error) = remove(&self.name) {
+        if let Err(error) = remove(&self.name, HEALTHY) {
             println!("the project {} is not removed: {error:#}", self.name);
         }
     }
