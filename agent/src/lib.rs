@@ -16,6 +16,7 @@ mod recent;
 mod reconcile;
 mod slot;
 mod start;
+mod tenure;
 mod trial;
 mod view;
 

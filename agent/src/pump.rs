@@ -3,6 +3,7 @@
 use crate::attempt::{self, Reply};
 use crate::breaker::{Allowance, Breaker, Settings, Turn};
 use crate::recent::Recent;
+use crate::tenure::Tenure;
 use belfry_mesh::name::TriggerName;
 use belfry_mesh::outcome::{Holder, Status};
 use belfry_mesh::port::log::{Claim, Consumer, Delivery, Subscription};
@@ -49,8 +50,8 @@ pub(crate) struct Job {
     pub(crate) holder: Holder,
     /// Takes note of how the attempts go.
     pub(crate) recent: Arc<Mutex<Recent>>,
-    /// Cancelled when the slot's lease is lost: another holder tries its events.
-    pub(crate) lost: CancellationToken,
+    /// The slot's lease. Once it is over another holder tries the slot's events.
+    pub(crate) lease: Arc<Tenure>,
 }
 
 /// What a pump works with.
@@ -190,13 +191,15 @@ impl Pump {
         } = delivery;
         let work = self.attempt(&event, attempt, claim.as_ref());
         let settled = match give_up.run_until_cancelled(work).await {
-            Some(outcome) => {
+            Some(Some(outcome)) => {
                 let settling = self.settle(&event, outcome, claim);
                 give_up
                     .run_until_cancelled(settling)
                     .await
                     .unwrap_or(Ok(()))
             }
+            // It may be in another's hands by now: if not, it comes again when its claim ends.
+            Some(None) => Ok(()),
             // Handed back, so that the next holder need not wait for the claim to end.
             None => claim.retry_after(Duration::ZERO).await,
         };
@@ -207,13 +210,18 @@ impl Pump {
         self.ended.notify_waiters();
     }
 
-    /// Makes the attempt, with the claim kept alive, and says what became of it.
-    async fn attempt(&self, event: &Event, attempt: u32, claim: &dyn Claim) -> Outcome {
+    /// Makes the attempt, with the claim kept alive, and says what became of it. None is made once the lease is over.
+    async fn attempt(&self, event: &Event, attempt: u32, claim: &dyn Claim) -> Option<Outcome> {
+        // In this order: whatever stops the process after the look, the attempt began before it.
         let began = Instant::now();
+        if self.job.lease.is_over() {
+            info!(trigger = %self.job.trigger, event_id = %event.id, "an event came after its slot was lost; the slot's new holder tries it");
+            return None;
+        }
         if attempt > self.job.policy.max_attempts + UNANSWERED {
             let reason = "its last attempts ended without an answer, for their agents died or stopped; it may have run";
             let none = Reply::none(reason.to_owned());
-            return self.outcome(event, attempt - 1, began, Decision::Spent, none);
+            return Some(self.outcome(event, attempt - 1, began, Decision::Spent, none));
         }
         let post = attempt::post(&self.tools.http, &self.job.url, event, self.job.timeout);
         let reply = keep_alive(claim, post).await;
@@ -222,7 +230,7 @@ impl Pump {
             began,
             matches!(decision, Decision::Retry(_) | Decision::Spent),
         );
-        self.outcome(event, attempt, began, decision, reply)
+        Some(self.outcome(event, attempt, began, decision, reply))
     }
 
     fn outcome(
@@ -275,7 +283,7 @@ impl Pump {
             ..
         } = outcome;
         let failed = matches!(status, Status::Dead | Status::Retrying);
-        if failed && self.job.lost.is_cancelled() {
+        if failed && self.job.lease.is_over() {
             info!(trigger = %self.job.trigger, event_id = %event.id, attempt, "an attempt failed after its slot was lost; the slot's new holder tries the event");
             return Ok(());
         }

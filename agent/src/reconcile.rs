@@ -14,7 +14,7 @@ use belfry_mesh::placement::{self, Slot};
 use belfry_mesh::port::lease::Held;
 use belfry_mesh::port::runtime::Instance;
 use belfry_mesh::port::state::{Bucket, Change};
-use belfry_mesh::trigger::Desired;
+use belfry_mesh::trigger::{Desired, SlotStatus};
 use futures::StreamExt;
 use futures::stream::{BoxStream, select_all};
 use std::collections::{BTreeMap, BTreeSet};
@@ -132,6 +132,9 @@ impl Reconciler {
     }
 
     fn see(&mut self, bucket: Bucket, change: Change) {
+        if bucket == Bucket::Status {
+            self.hear(&change);
+        }
         let touched = self.view.see(bucket, change, Instant::now());
         let concerned = match &touched {
             Touched::All => true,
@@ -140,6 +143,22 @@ impl Reconciler {
         };
         if concerned {
             self.look_soon();
+        }
+    }
+
+    /// Takes note of what is said of a slot that is held here.
+    fn hear(&mut self, change: &Change) {
+        let (key, token, revision) = match change {
+            Change::Put(entry) => {
+                let status = serde_json::from_slice::<SlotStatus>(&entry.value);
+                let token = status.map(|status| status.token).unwrap_or_default();
+                (&entry.key, token, entry.revision)
+            }
+            Change::Deleted { key, revision } => (key, 0, *revision),
+            Change::Current => return,
+        };
+        if let Some(held) = Slot::parse(key).and_then(|slot| self.held.get_mut(&slot)) {
+            held.hear(token, revision);
         }
     }
 

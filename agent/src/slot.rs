@@ -4,6 +4,7 @@ use crate::Agent;
 use crate::plan::Plan;
 use crate::pump::{self, Job, Tools};
 use crate::recent::Recent;
+use crate::tenure::Tenure;
 use crate::trial::{Seen, Trial};
 use belfry_mesh::Trigger;
 use belfry_mesh::control::{self, Probation};
@@ -32,13 +33,17 @@ const RESTART: Policy = Policy {
 /// A slot that this node holds.
 pub(crate) struct HeldSlot {
     pub(crate) slot: Slot,
-    pub(crate) lease: Held,
+    pub(crate) lease: Arc<Tenure>,
     stop: CancellationToken,
     /// The revision that is being started.
     pub(crate) starting: Option<u64>,
     failure: Option<Failure>,
     serving: Option<Serving>,
     reported: Option<SlotStatus>,
+    /// The revision of that report.
+    reported_at: u64,
+    /// Somebody who does not hold the slot has had the last word on it.
+    overruled: bool,
     trial: Option<Trial>,
     /// The probation has a finding, which is being written.
     judged: bool,
@@ -82,12 +87,14 @@ impl HeldSlot {
     pub(crate) fn new(slot: Slot, lease: Held, stop: CancellationToken) -> Self {
         Self {
             slot,
-            lease,
+            lease: Arc::new(Tenure::new(lease)),
             stop,
             starting: None,
             failure: None,
             serving: None,
             reported: None,
+            reported_at: 0,
+            overruled: false,
             trial: None,
             judged: false,
         }
@@ -183,7 +190,7 @@ impl HeldSlot {
             policy: delivery.retry,
             timeout: delivery.timeout,
             max_in_flight: delivery.max_in_flight as usize,
-            lost: self.stop.clone(),
+            lease: self.lease.clone(),
             recent: recent.clone(),
             holder: Holder {
                 node: agent.config.node.clone(),
@@ -294,12 +301,18 @@ impl HeldSlot {
             since: agent.ports.clock.now(),
         };
         if let Some(reported) = &self.reported {
-            let since = status.since;
-            status.since = reported.since;
-            if *reported == status {
+            let since = std::mem::replace(&mut status.since, reported.since);
+            let is_news = *reported != status;
+            if !is_news && !self.overruled {
                 return true;
             }
-            status.since = since;
+            if is_news {
+                status.since = since;
+            }
+        }
+        if self.lease.is_over() {
+            // The word is another's.
+            return true;
         }
         let value = serde_json::to_vec(&status).expect("a status has only string keys");
         match agent
@@ -308,14 +321,24 @@ impl HeldSlot {
             .put(Bucket::Status, &self.slot.key(), value.into())
             .await
         {
-            Ok(_) => {
+            Ok(revision) => {
                 self.reported = Some(status);
+                self.reported_at = revision;
+                self.overruled = false;
                 true
             }
             Err(error) => {
                 debug!(slot = %self.slot, %error, "the slot's status could not be reported yet");
                 false
             }
+        }
+    }
+
+    /// Takes note of what is said of the slot, under this token. An earlier holder that was cut off may say something too late, or
+    /// say that the slot is free: it is then reported anew.
+    pub(crate) fn hear(&mut self, token: u64, revision: u64) {
+        if revision > self.reported_at && token < self.lease.token {
+            self.overruled = true;
         }
     }
 
@@ -351,6 +374,6 @@ impl HeldSlot {
         {
             debug!(slot = %self.slot, %error, "the slot's status could not be removed");
         }
-        self.lease.hold.release().await;
+        self.lease.release().await;
     }
 }

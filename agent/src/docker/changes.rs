@@ -6,7 +6,7 @@ use bollard::query_parameters::EventsOptions;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::debug;
 
 /// What may change what there is.
@@ -20,6 +20,10 @@ const GATHERED: Duration = Duration::from_millis(20);
 /// How long after listening began it is told that something may have been missed before.
 const SETTLED: Duration = Duration::from_secs(1);
 
+/// How long after the last change it is told again, twice: an engine says that a container has ended before it has cleaned up after
+/// it, and until then lists it as one that runs.
+const AFTERWARDS: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(2)];
+
 /// How long an engine that is away is left alone.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -29,8 +33,8 @@ struct Listening {
     engine: bollard::Docker,
     options: EventsOptions,
     events: Option<Events>,
-    /// It was told that something may have been missed.
-    settled: bool,
+    /// When it is told, the next last, though nothing more has happened.
+    due: Vec<Instant>,
 }
 
 /// Tells of changes, see [`Runtime::changes`](belfry_mesh::port::runtime::Runtime::changes).
@@ -45,7 +49,7 @@ pub(super) fn stream(engine: bollard::Docker, owner: &Owner) -> BoxStream<'stati
             ..EventsOptions::default()
         },
         events: None,
-        settled: false,
+        due: Vec::new(),
     };
     stream::unfold(listening, |mut listening| async {
         listening.change().await;
@@ -60,22 +64,28 @@ impl Listening {
             let events = match &mut self.events {
                 Some(events) => events,
                 None => {
-                    self.settled = false;
+                    self.due = vec![Instant::now() + SETTLED];
                     let events = self.engine.events(Some(self.options.clone()));
                     self.events.insert(events.boxed())
                 }
             };
-            let event = if self.settled {
-                events.next().await
-            } else {
-                let Ok(event) = timeout(SETTLED, events.next()).await else {
-                    self.settled = true;
-                    return;
-                };
-                event
+            let event = match self.due.last() {
+                Some(due) => {
+                    let Ok(event) = timeout_at(*due, events.next()).await else {
+                        self.due.pop();
+                        return;
+                    };
+                    event
+                }
+                None => events.next().await,
             };
             match event {
-                Some(Ok(_)) => return gather(events).await,
+                Some(Ok(_)) => {
+                    gather(events).await;
+                    let now = Instant::now();
+                    self.due = AFTERWARDS.iter().rev().map(|after| now + *after).collect();
+                    return;
+                }
                 Some(Err(error)) => {
                     debug!(%error, "the engine's events cannot be followed; trying again")
                 }

@@ -60,7 +60,9 @@ impl Control {
         let nodes = entries
             .iter()
             .filter_map(|entry| serde_json::from_slice::<Node>(&entry.value).ok());
-        Ok(nodes.filter(|node| node.is_live(now)).collect())
+        let mut nodes: Vec<Node> = nodes.filter(|node| node.is_live(now)).collect();
+        nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(nodes)
     }
 }
 

@@ -128,3 +128,25 @@ async fn a_dead_node_s_slots_run_elsewhere_within_the_lease_and_a_start() -> Res
     assert_eq!(mesh.slots(TRIGGER).await?, slots);
     mesh.end().await
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_that_dies_is_replaced_at_once() -> Result<()> {
+    let mut mesh = Mesh::docker().await?;
+    mesh.join("a", &[]).await?;
+    mesh.install(1).await?;
+    let dead = mesh.containers_on("a")?;
+    let killed = Instant::now();
+    docker(&["kill", &dead[0]])?;
+    mesh.doors
+        .until("another is there, and the slot serves", || async {
+            let there = mesh.containers_on("a")?;
+            let running = mesh.status(TRIGGER).await?["running"] == true;
+            Ok((running && there.len() == 1 && there != dead).then_some(()))
+        })
+        .await?;
+    let gap = killed.elapsed();
+    println!("a container that was killed was replaced after {gap:.1?}");
+    // Not only when all is looked at again, every ten seconds.
+    assert!(gap < START, "{gap:?}");
+    mesh.end().await
+}

@@ -88,7 +88,7 @@ impl Divisible {
         let moved = cut.elapsed();
         // It does not know, and its container is there for events that do not come.
         load.more(300).await?;
-        println!("DEBUG heal"); links.heal();
+        links.heal();
         let healed = Instant::now();
         mesh.doors
             .within(YIELD, "the one that was cut off has yielded", || async {
@@ -117,8 +117,6 @@ impl Divisible {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_that_is_cut_off_loses_its_slot_and_yields_when_it_is_back() -> Result<()> {
     let divisible = Divisible::start().await?;
-    let mut told = async_nats::connect(divisible.mesh.nats.url()).await?.subscribe("$KV.belfry-status.>").await?;
-    tokio::spawn(async move { let t = Instant::now(); while let Some(m) = futures::StreamExt::next(&mut told).await { println!("DEBUG {:?} {} {}", t.elapsed(), m.subject, String::from_utf8_lossy(&m.payload)); } });
     divisible.mesh.install(1).await?;
     let mut load = Load::begin(&divisible.mesh.doors, 0);
     load.more(100).await?;
@@ -127,7 +125,6 @@ async fn an_agent_that_is_cut_off_loses_its_slot_and_yields_when_it_is_back() ->
         assert!(moved <= LEASE + START, "the other served after {moved:?}");
     }
     let delivered = load.end().await?;
-    println!("{}", divisible.mesh.agents["b"].log().lines().filter(|l| !l.contains("attempt ended")).collect::<Vec<_>>().join("\n"));
     acted_one_after_the_other(divisible.mesh, delivered, 3).await
 }
 
@@ -198,20 +195,4 @@ async fn acted_one_after_the_other(
     let longest = *waits.last().context("nothing was delivered")?;
     assert!(longest <= HELD, "an event waited for {longest:?}");
     mesh.end().await
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn probe() -> Result<()> {
-    let divisible = Divisible::start().await?;
-    divisible.mesh.install(1).await?;
-    let mesh = &divisible.mesh;
-        let holder = mesh.slots(TRIGGER).await?[&0].node.to_string();
-        let containers = mesh.containers_on(&holder)?;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    if std::env::var("CUT").is_ok() { divisible.links[holder.as_str()].cut(); println!("cut {}", jiff::Timestamp::now()); }
-    println!("{} {}", docker(&["kill", &containers[0]])?, jiff::Timestamp::now());
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    println!("{}", docker(&["ps", "-a"])?);
-    println!("{}", mesh.agents[&holder].log());
-    Ok(())
 }
