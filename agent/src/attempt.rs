@@ -47,6 +47,14 @@ struct Body {
     detail: Option<String>,
 }
 
+/// The client for what containers answer. It follows no redirect, by which a container would have the agent ask, from where it
+/// stands, whatever the container itself cannot reach; and no proxy is between them.
+pub fn client() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+}
+
 /// Posts the event in the HTTP binary mode of CloudEvents and waits up to `timeout` for the whole answer.
 pub(crate) async fn post(
     http: &reqwest::Client,
@@ -95,6 +103,14 @@ fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
 
 /// What a status and a body mean. A 2xx whose body says nothing counts as triggered, so that any container can be a trigger.
 fn interpret(status: u16, after: Option<Duration>, body: &[u8]) -> Reply {
+    if (300..400).contains(&status) {
+        let reason =
+            format!("the trigger answered with a redirect, which is not followed: {status}");
+        return Reply {
+            answer: Answer::Status(status, after),
+            ..Reply::none(reason)
+        };
+    }
     let parsed: Option<Body> = serde_json::from_slice(body).ok();
     let text = || {
         format!(
@@ -149,6 +165,8 @@ fn bounded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
 
     #[test]
     fn the_contract_s_answers_are_understood() {
@@ -199,5 +217,38 @@ mod tests {
             "{reason}"
         );
         assert!(reason.len() < 600 && !reason.contains('\n'));
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_told_and_leads_the_agent_nowhere() {
+        let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = elsewhere.local_addr().unwrap();
+        let trigger = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/event", trigger.local_addr().unwrap());
+        let answering = async {
+            let (mut stream, _) = trigger.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(stream.read_u8().await.unwrap());
+            }
+            let answer = format!(
+                "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://{target}/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            );
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        };
+        // Another test of this process may have installed it already.
+        let provider = rustls::crypto::ring::default_provider();
+        provider.install_default().ok();
+        let http = client().build().unwrap();
+        let posting = http.post(&url).send();
+        let (response, ()) = tokio::join!(posting, answering);
+        let reply = interpret(response.unwrap().status().as_u16(), None, b"x");
+        assert_eq!(reply.answer, Answer::Status(307, None));
+        assert_eq!(
+            reply.reason.as_deref(),
+            Some("the trigger answered with a redirect, which is not followed: 307")
+        );
+        let led = tokio::time::timeout(Duration::from_millis(50), elsewhere.accept()).await;
+        assert!(led.is_err(), "it was followed");
     }
 }

@@ -23,15 +23,14 @@ pub use policy::Policy;
 
 use async_trait::async_trait;
 use belfry_mesh::NodeName;
-use belfry_mesh::placement::Slot;
 use belfry_mesh::port::runtime::{Error, Instance, LogLine, Logs, Runtime, Spec, Stats};
 use bollard::query_parameters::StopContainerOptions;
 use failure::{status, unavailable, words};
 use futures::stream::BoxStream;
 use image::Failure;
-use make::Making;
+use make::{Making, Makings};
 use pulse::Pulse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -42,6 +41,9 @@ const KIND: &str = "docker";
 
 /// How long the engine may take to begin an answer.
 const ANSWER: Duration = Duration::from_secs(60);
+
+/// How long an image may take to get onto the node, unless something else is said.
+const FETCH: Duration = Duration::from_secs(600);
 
 /// Whose containers they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +68,8 @@ pub struct Config {
     pub network: Option<String>,
     /// How long a container may take until it answers its health check for the first time. Default 60 s.
     pub patience: Duration,
+    /// How long the pull or the build of an image may take. Default 10 min.
+    pub fetch: Duration,
     /// What packages may have.
     pub policy: Policy,
     /// What stands for the variables of images, ports and mounts, besides the trigger's own environment.
@@ -84,6 +88,7 @@ impl Config {
             image: concat!("belfry-trigger:", env!("CARGO_PKG_VERSION")).to_owned(),
             network: None,
             patience: Duration::from_secs(60),
+            fetch: FETCH,
             policy: Policy::default(),
             variables: BTreeMap::new(),
             docker_config: None,
@@ -103,8 +108,7 @@ pub struct Docker {
     config: Config,
     http: reqwest::Client,
     pulses: Mutex<HashMap<String, Pulse>>,
-    /// What is between its creation and its start.
-    making: Mutex<BTreeSet<(Slot, u64)>>,
+    making: Makings,
     network: network::Own,
     /// The starts that are under way.
     starts: TaskTracker,
@@ -133,7 +137,7 @@ impl Docker {
             config,
             http,
             pulses: Mutex::default(),
-            making: Mutex::default(),
+            making: Makings::default(),
             network: network::Own::default(),
             starts: TaskTracker::new(),
             closing: CancellationToken::new(),
@@ -150,7 +154,7 @@ impl Docker {
             container::container(spec, &image.name, &self.config).map_err(unrunnable)?;
         let followed = container.follow_mounts(&self.config.policy).await;
         followed.map_err(unrunnable)?;
-        let _making = Making::begin(&self.making, spec);
+        let _making = Making::begin(&self.making, spec).await;
         if let Some(instance) = self.present(spec).await? {
             return Ok(instance);
         }
@@ -159,11 +163,11 @@ impl Docker {
             .run_until_cancelled(self.provide(&image))
             .await
             .ok_or_else(closed)?;
-        let user = provided.map_err(|failure| match failure {
+        let provided = provided.map_err(|failure| match failure {
             Failure::Refused(why) => unrunnable(why),
             Failure::Other(error) => error,
         })?;
-        container.body.user = container::user(user.as_deref());
+        container.body.user = Some(container::user(provided.as_deref()));
         self.make(container, spec).await
     }
 }

@@ -20,6 +20,8 @@ mod tenure;
 mod trial;
 mod view;
 
+pub use attempt::client;
+
 use belfry_mesh::NodeName;
 use belfry_mesh::node::{Availability, Capacity, Load, Node};
 use belfry_mesh::port::Ports;
@@ -77,6 +79,9 @@ impl Config {
     }
 }
 
+/// What is wanted of a node, what its slots take, and what keeps it from taking more.
+type Condition = (Availability, Load, Option<String>);
+
 /// An agent, ready to run.
 pub struct Agent {
     config: Config,
@@ -85,7 +90,7 @@ pub struct Agent {
     secrets: Arc<dyn Secrets>,
     http: reqwest::Client,
     /// What is wanted of the node, and what its slots take.
-    standing: Mutex<(Availability, Load)>,
+    standing: Mutex<Condition>,
     /// Told when others should hear of the node before its next heartbeat.
     news: Notify,
 }
@@ -113,7 +118,9 @@ impl Agent {
 
     /// What the node says of itself now.
     fn node(&self) -> Node {
-        let (availability, used) = *self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        let standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (availability, used, trouble) = standing.clone();
+        drop(standing);
         Node {
             name: self.config.node.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -122,15 +129,16 @@ impl Agent {
             availability,
             capacity: self.config.capacity,
             used,
+            trouble,
             seen_at: self.ports.clock.now(),
         }
     }
 
     /// Takes note of what is wanted of the node and what its slots take.
-    fn tell(&self, availability: Availability, load: Load) {
+    fn tell(&self, availability: Availability, load: Load, trouble: Option<String>) {
         let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = std::mem::replace(&mut *standing, (availability, load));
-        if before.0 != availability {
+        let (before, _, had) = std::mem::replace(&mut *standing, (availability, load, trouble));
+        if before != availability || had != standing.2 {
             self.news.notify_one();
         }
     }

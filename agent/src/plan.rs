@@ -12,6 +12,8 @@ pub(crate) struct Want {
     pub(crate) desired: Desired,
     /// Whether it may replace a container that serves: the slots of a trigger do one after the other.
     pub(crate) its_turn: bool,
+    /// Whether two revisions cannot run at once, since both want the same port of the node: the old one goes first.
+    pub(crate) alone: bool,
 }
 
 /// What to do about a slot, and how it is.
@@ -33,84 +35,93 @@ pub(crate) struct Plan {
     pub(crate) detail: Option<String>,
 }
 
+impl Plan {
+    /// Nothing to do, in a slot that is so.
+    fn idle(state: SlotState) -> Self {
+        Self {
+            start: false,
+            serve: None,
+            remove: Vec::new(),
+            failed: None,
+            waits: false,
+            state,
+            detail: None,
+        }
+    }
+
+    /// Serves with an instance, without all others.
+    fn serving(state: SlotState, instance: &Instance, observed: &[Instance]) -> Self {
+        let rest = observed.iter().filter(|other| other.id != instance.id);
+        Self {
+            serve: Some(instance.clone()),
+            remove: rest.map(|other| other.id.clone()).collect(),
+            ..Self::idle(state)
+        }
+    }
+}
+
 /// Plans a slot. The wanted revision takes over once it is healthy; until then the one before it serves. What is neither
 /// wanted nor serving goes.
 #[must_use]
 pub(crate) fn plan(want: Want, observed: &[Instance]) -> Plan {
+    let all = |instances: &[Instance]| instances.iter().map(|one| one.id.clone()).collect();
     if want.desired == Desired::Stopped {
-        let remove = observed
-            .iter()
-            .map(|instance| instance.id.clone())
-            .collect();
         return Plan {
-            start: false,
-            serve: None,
-            remove,
-            failed: None,
-            waits: false,
-            state: SlotState::Stopped,
-            detail: None,
+            remove: all(observed),
+            ..Plan::idle(SlotState::Stopped)
         };
     }
+    let is_wanted = |instance: &&Instance| instance.revision == want.revision;
+    let is_well = |instance: &&Instance| instance.health == Health::Healthy;
+    if let Some(healthy) = observed.iter().filter(is_wanted).find(is_well) {
+        return Plan::serving(up(want), healthy, observed);
+    }
+    let is_begun = observed.iter().any(|instance| is_wanted(&instance));
+    let others = observed.iter().filter(|instance| !is_wanted(instance));
+    let fallback = others.filter(is_well).max_by_key(|other| other.revision);
+    if let (Some(serving), false, false) = (fallback, is_begun, want.its_turn) {
+        return Plan {
+            waits: true,
+            detail: Some(WAITS.to_owned()),
+            ..Plan::serving(up(want), serving, observed)
+        };
+    }
+    if want.alone && !is_begun && !observed.is_empty() {
+        return Plan {
+            remove: all(observed),
+            ..Plan::idle(SlotState::Starting)
+        };
+    }
+    replace(want, observed, fallback)
+}
+
+const WAITS: &str = "it goes over to the new revision once the slots before it run that";
+
+/// Brings the wanted revision up beside the one that serves.
+fn replace(want: Want, observed: &[Instance], fallback: Option<&Instance>) -> Plan {
     let (wanted, others): (Vec<_>, Vec<_>) = observed
         .iter()
         .partition(|instance| instance.revision == want.revision);
-    if let Some(healthy) = wanted
-        .iter()
-        .find(|instance| instance.health == Health::Healthy)
-    {
-        let rest = observed.iter().filter(|instance| instance.id != healthy.id);
-        let remove = rest.map(|instance| instance.id.clone()).collect();
-        return Plan {
-            start: false,
-            serve: Some((*healthy).clone()),
-            remove,
-            failed: None,
-            waits: false,
-            state: up(want),
-            detail: None,
-        };
-    }
-    let fallback = others
-        .iter()
-        .filter(|instance| instance.health == Health::Healthy)
-        .max_by_key(|instance| instance.revision)
-        .map(|instance| (*instance).clone());
-    if let (Some(serving), true, false) = (&fallback, wanted.is_empty(), want.its_turn) {
-        let rest = others.iter().filter(|other| other.id != serving.id);
-        return Plan {
-            start: false,
-            remove: rest.map(|other| other.id.clone()).collect(),
-            serve: fallback,
-            failed: None,
-            waits: true,
-            state: up(want),
-            detail: None,
-        };
-    }
     let failed: Vec<&Instance> = wanted
         .iter()
         .copied()
         .filter(|instance| is_failed(&instance.health))
         .collect();
     let starting = wanted.len() > failed.len();
-    let gone = failed.iter().copied().chain(
-        others
-            .into_iter()
-            .filter(|other| Some(&other.id) != fallback.as_ref().map(|f| &f.id)),
-    );
+    let served = fallback.map(|fallback| &fallback.id);
+    let rest = others.into_iter().filter(|other| Some(&other.id) != served);
+    let gone = failed.iter().copied().chain(rest);
     Plan {
         start: !starting,
-        waits: false,
+        serve: fallback.cloned(),
         remove: gone.map(|instance| instance.id.clone()).collect(),
-        state: if failed.is_empty() || starting {
+        detail: failed.first().map(|instance| describe(instance)),
+        failed: failed.first().map(|instance| (*instance).clone()),
+        ..Plan::idle(if failed.is_empty() || starting {
             SlotState::Starting
         } else {
             SlotState::Error
-        },
-        detail: failed.first().map(|instance| describe(instance)),
-        failed: failed.first().map(|instance| (*instance).clone()),
-        serve: fallback,
+        })
     }
 }
 
@@ -163,6 +174,7 @@ mod tests {
         revision: 2,
         desired: Desired::Running,
         its_turn: true,
+        alone: false,
     };
 
     #[test]
@@ -231,6 +243,20 @@ mod tests {
             instance("new", 2, Health::Healthy),
         ];
         assert_eq!(served(&plan(want, &begun)), Some("new"));
+    }
+
+    #[test]
+    fn one_that_cannot_run_beside_another_waits_until_that_is_gone() {
+        let want = Want {
+            alone: true,
+            ..WANT
+        };
+        let first = plan(want, &[instance("old", 1, Health::Healthy)]);
+        assert_eq!(
+            (first.start, served(&first), first.remove.as_slice()),
+            (false, None, &["old".to_owned()][..])
+        );
+        assert!(plan(want, &[]).start);
     }
 
     #[test]

@@ -99,6 +99,8 @@ pub(crate) async fn run(job: Job, tools: Tools, stop: CancellationToken, grace: 
 impl Pump {
     async fn pull(self: Arc<Self>, attempts: &TaskTracker, give_up: &CancellationToken) {
         let room = Arc::new(Semaphore::new(self.job.max_in_flight));
+        // As this revision needs it, in case whoever wrote it was cut off before it could.
+        self.subscribe_anew().await;
         let mut wait = RECONNECT.0;
         loop {
             let error = match self.tools.ports.events.consumer(&self.job.trigger).await {

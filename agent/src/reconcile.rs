@@ -10,13 +10,13 @@ use crate::{Agent, postmortem};
 use belfry_mesh::Trigger;
 use belfry_mesh::control;
 use belfry_mesh::node::Load;
-use belfry_mesh::placement::{self, Slot};
+use belfry_mesh::placement::{self, Slot, Unfit};
 use belfry_mesh::port::lease::Held;
 use belfry_mesh::port::runtime::Instance;
 use belfry_mesh::port::state::{Bucket, Change};
 use belfry_mesh::trigger::{Desired, SlotStatus};
-use futures::StreamExt;
 use futures::stream::{BoxStream, select_all};
+use futures::{FutureExt, StreamExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 /// How often a slot that is not settled is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -35,6 +35,12 @@ const PROBE: Duration = Duration::from_secs(1);
 
 /// How long a state that is away is left alone before it is watched again.
 const RECONNECT: Duration = Duration::from_secs(1);
+
+/// How long the end of a container's log is waited for.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How long an instance that cannot be removed is left alone.
+const REMOVE_AGAIN: Duration = Duration::from_secs(5);
 
 /// How long news is let come in before all slots are looked at: many changes at once are one look.
 const GATHER: Duration = Duration::from_millis(10);
@@ -53,6 +59,8 @@ pub(crate) enum Note {
     Removed(String),
     /// The probation of a slot's update could not be ended, and is to be tried again.
     Undecided(Slot),
+    /// An old report was taken back, or another has come.
+    Cleared(Slot),
 }
 
 struct Reconciler {
@@ -64,6 +72,10 @@ struct Reconciler {
     held: BTreeMap<Slot, HeldSlot>,
     leaving: BTreeSet<Slot>,
     removing: BTreeSet<String>,
+    /// Reports that are being taken back.
+    clearing: BTreeSet<Slot>,
+    /// Since when the runtime is away, and why.
+    away: Option<(Instant, String)>,
     /// The state took the latest report.
     heard: bool,
     /// When the instances are to be looked at, at the latest.
@@ -83,6 +95,8 @@ pub(crate) async fn run(agent: Arc<Agent>, tasks: &TaskTracker, shutdown: Cancel
         held: BTreeMap::new(),
         leaving: BTreeSet::new(),
         removing: BTreeSet::new(),
+        clearing: BTreeSet::new(),
+        away: None,
         heard: true,
         look_at: Instant::now(),
     };
@@ -98,7 +112,9 @@ impl Reconciler {
             self.campaign();
             let now = Instant::now();
             if self.look_at <= now {
-                self.look_at = now + self.settle().await;
+                let wake = self.settle().await;
+                // From now on, not from before: what takes long must not take all the time that there is.
+                self.look_at = Instant::now() + wake;
             }
             let death = self.view.next_death(now).unwrap_or(self.look_at);
             tokio::select! {
@@ -106,6 +122,13 @@ impl Reconciler {
                 Some(note) = notes.recv() => self.take_note(note),
                 Some(()) = instances.next() => self.look_soon(),
                 () = tokio::time::sleep_until(self.look_at.min(death)) => {}
+            }
+            // All that is there already, before everything is looked at again.
+            while let Some(Some((bucket, change))) = changes.next().now_or_never() {
+                self.see(bucket, change);
+            }
+            while let Ok(note) = notes.try_recv() {
+                self.take_note(note);
             }
         }
     }
@@ -175,15 +198,18 @@ impl Reconciler {
             }
             Note::Started(slot, revision, result) => {
                 if let Some(held) = self.held.get_mut(&slot) {
-                    held.starting = None;
+                    held.starting.take_if(|starting| *starting == revision);
                     if let Err(reason) = result {
                         warn!(%slot, revision, reason, "a trigger could not be started");
-                        held.failed(revision, reason);
+                        held.failed(revision, None, reason);
                     }
                 }
             }
             Note::Removed(id) => {
                 self.removing.remove(&id);
+            }
+            Note::Cleared(slot) => {
+                self.clearing.remove(&slot);
             }
             Note::Undecided(slot) => {
                 if let Some(held) = self.held.get_mut(&slot) {
@@ -200,11 +226,8 @@ impl Reconciler {
         }
         // Several campaigns may have won when there was room for one.
         self.tell_load();
-        let fits = |(trigger, _): (Arc<Trigger>, u64)| {
-            placement::fits(&trigger, &self.agent.node()).is_ok()
-        };
-        let again = self.held.contains_key(&slot);
-        if again || !self.view.trigger(&slot.trigger).is_some_and(fits) {
+        let again = self.held.contains_key(&slot) || self.leaving.contains(&slot);
+        if again || !self.view.is_mine(&slot, &self.agent.node()) {
             self.tasks.spawn(lease.hold.release());
             return;
         }
@@ -283,6 +306,26 @@ impl Reconciler {
             self.tasks
                 .spawn(campaign::run(agent, slot, standing, notes, stop));
         }
+        self.clear();
+    }
+
+    /// Takes reports back that nobody else will.
+    fn clear(&mut self) {
+        for (slot, revision) in self.view.stale(&self.agent.node(), Instant::now()) {
+            let here = self.held.contains_key(&slot) || self.leaving.contains(&slot);
+            if here || !self.clearing.insert(slot.clone()) {
+                continue;
+            }
+            let (agent, notes) = (self.agent.clone(), self.notes.clone());
+            self.tasks.spawn(async move {
+                let (state, key) = (&agent.ports.state, slot.key());
+                if let Err(error) = state.delete(Bucket::Status, &key, Some(revision)).await {
+                    debug!(%slot, %error, "an old report could not be taken back");
+                    tokio::time::sleep(RECONNECT).await;
+                }
+                notes.send(Note::Cleared(slot)).ok();
+            });
+        }
     }
 
     /// What this node says of itself from now on.
@@ -294,18 +337,19 @@ impl Reconciler {
                 load.memory = load.memory.saturating_add(trigger.memory());
             }
         }
-        self.agent.tell(self.view.availability(), load);
+        let trouble = self.away.as_ref().map(|(_, why)| why.clone());
+        self.agent.tell(self.view.availability(), load, trouble);
     }
 
     /// Does what there is to do about the instances now. Answers after how long it wants to look again.
     async fn settle(&mut self) -> Duration {
         let observed = match self.agent.runtime.list().await {
             Ok(observed) => observed,
-            Err(error) => {
-                warn!(%error, "the runtime cannot be asked; trying again");
-                return RECONNECT;
-            }
+            Err(error) => return self.endure(error.to_string()),
         };
+        if self.away.take().is_some() {
+            info!("the runtime can be asked again");
+        }
         let mut by_slot: BTreeMap<Slot, Vec<Instance>> = BTreeMap::new();
         for instance in observed {
             by_slot
@@ -330,6 +374,23 @@ impl Reconciler {
         wake
     }
 
+    /// Does without a runtime that is away: takes nothing more, and when it is away for longer than a lease, leaves to others what
+    /// it cannot look after.
+    fn endure(&mut self, why: String) -> Duration {
+        let now = Instant::now();
+        let since = self.away.get_or_insert_with(|| {
+            warn!(why, "the runtime cannot be asked; trying again");
+            (now, why)
+        });
+        if now.duration_since(since.0) >= self.agent.config.lease_ttl {
+            for slot in self.held.keys().cloned().collect::<Vec<_>>() {
+                warn!(%slot, "the slot is left, for the runtime is away");
+                self.leave(&slot, Vec::new(), true);
+            }
+        }
+        RECONNECT
+    }
+
     /// Removes instances of slots that are not here any more.
     fn remove_orphans(&mut self, observed: &BTreeMap<Slot, Vec<Instance>>) {
         let here = |slot: &Slot| self.held.contains_key(slot) || self.leaving.contains(slot);
@@ -339,15 +400,36 @@ impl Reconciler {
             .flat_map(|(_, instances)| instances.iter().map(|instance| instance.id.clone()))
             .collect();
         for id in orphans {
-            self.remove(id, None);
+            self.remove(id, Vec::new());
         }
+    }
+
+    /// What should be in a slot, and why this node is not the one for it, if an update on probation asks for another.
+    fn want(&self, slot: &Slot, trigger: &Trigger, revision: u64) -> (Want, Option<String>) {
+        let unfit = match placement::fits(trigger, &self.agent.node()) {
+            Err(unfit @ Unfit::Constraint(_)) => Some(format!("this node {unfit}")),
+            _ => None,
+        };
+        let others = self.view.of(&slot.trigger, Instant::now());
+        let want = Want {
+            revision: trigger.container_revision(revision),
+            desired: trigger.desired,
+            its_turn: unfit.is_none() && placement::is_its_turn(slot.index, revision, others),
+            alone: trigger
+                .manifest
+                .deployment()
+                .takes_a_port(trigger.manifest.kind()),
+        };
+        (want, unfit)
     }
 
     async fn settle_slot(&mut self, slot: &Slot, instances: &[Instance]) -> Duration {
         let resync = self.agent.config.resync;
-        let (Some((trigger, revision)), Some(held)) =
-            (self.view.trigger(&slot.trigger), self.held.get_mut(slot))
-        else {
+        let Some((trigger, revision)) = self.view.trigger(&slot.trigger) else {
+            return resync;
+        };
+        let (want, unfit) = self.want(slot, &trigger, revision);
+        let Some(held) = self.held.get_mut(slot) else {
             return resync;
         };
         let present: Vec<Instance> = instances
@@ -355,26 +437,29 @@ impl Reconciler {
             .filter(|instance| !self.removing.contains(&instance.id))
             .cloned()
             .collect();
-        let want = Want {
-            revision: trigger.container_revision(revision),
-            desired: trigger.desired,
-            its_turn: placement::is_its_turn(slot.index, revision, self.view.of(&slot.trigger)),
-        };
-        let plan = plan::plan(want, &present);
+        let mut plan = plan::plan(want, &present);
+        // What is still ending may still have what the next one needs.
+        plan.start &= unfit.is_none() && !(want.alone && instances.len() > present.len());
+        if let Some(unfit) = unfit {
+            plan.waits = false;
+            held.failed(want.revision, None, unfit);
+        }
         let pumps = trigger.manifest.source().takes_events() && want.desired == Desired::Running;
         held.begin_trial(&trigger, revision, &plan);
-        let mut ended = held.serve(
+        held.serve(
             &self.agent,
             &trigger,
             plan.serve.clone(),
             pumps,
             &self.tasks,
         );
-        if let Some(failed) = &plan.failed {
+        if let Some(failed) = plan.failed.as_ref().filter(|it| held.is_news(&it.id)) {
             // It is told once: from here on it is being removed.
-            let reason = postmortem::tell(&self.agent, &trigger, failed).await;
+            let told = postmortem::tell(&self.agent, &trigger, failed);
+            let told = tokio::time::timeout(LAST_WORDS, told).await;
+            let reason = told.unwrap_or_else(|_| plan::describe(failed));
             warn!(%slot, revision, reason, "a trigger's container failed");
-            held.failed(want.revision, reason);
+            held.failed(want.revision, Some(failed.id.clone()), reason);
         }
         if plan.start && held.may_start(want.revision) {
             held.starting = Some(want.revision);
@@ -399,10 +484,9 @@ impl Reconciler {
             .map(|at| at.saturating_duration_since(Instant::now()));
         self.judge(slot, &trigger, revision, &plan);
         for id in plan.remove {
-            let pump = ended
-                .take_if(|(pumped, _)| *pumped == id)
-                .map(|(_, pump)| pump);
-            self.remove(id, pump);
+            let held = self.held.get_mut(slot);
+            let pumps = held.map_or_else(Vec::new, |held| held.ended(&id));
+            self.remove(id, pumps);
         }
         due.map_or(wake, |due| wake.min(due))
     }
@@ -416,12 +500,15 @@ impl Reconciler {
             return;
         };
         // That it held is said once, by the last slot that went over.
-        let is_last = slot.index + 1 == trigger.replicas
-            && placement::is_its_turn(slot.index, revision, self.view.of(&slot.trigger));
+        let mut others = self.view.of(&slot.trigger, Instant::now());
+        let is_last = others.all(|(index, status)| {
+            index == slot.index
+                || (index < slot.index && status.revision >= revision && status.state.is_up())
+        });
         if found == control::Probation::Held && !is_last {
-            held.undecided();
             return;
         }
+        held.judged();
         info!(%slot, revision, ?found, "the probation of an update ends");
         let (agent, notes, slot) = (self.agent.clone(), self.notes.clone(), slot.clone());
         let trigger = trigger.clone();
@@ -430,6 +517,7 @@ impl Reconciler {
             let ports = &agent.ports;
             let ended = control::end_probation(
                 ports.state.as_ref(),
+                ports.events.as_ref(),
                 ports.clock.as_ref(),
                 (&trigger, revision),
                 &found,
@@ -442,18 +530,17 @@ impl Reconciler {
         });
     }
 
-    /// Removes an instance once its pump, if it has one, has ended.
-    fn remove(&mut self, id: String, pump: Option<JoinHandle<()>>) {
+    /// Removes an instance once the pumps into it have ended.
+    fn remove(&mut self, id: String, pumps: Vec<JoinHandle<()>>) {
         if !self.removing.insert(id.clone()) {
             return;
         }
         let (agent, notes) = (self.agent.clone(), self.notes.clone());
         self.tasks.spawn(async move {
-            if let Some(pump) = pump {
-                pump.await.ok();
-            }
+            futures::future::join_all(pumps).await;
             if let Err(error) = agent.runtime.remove(&id, agent.config.grace).await {
                 warn!(instance = id, %error, "an instance could not be removed; trying again");
+                tokio::time::sleep(REMOVE_AGAIN).await;
             }
             notes.send(Note::Removed(id)).ok();
         });

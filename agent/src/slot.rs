@@ -47,6 +47,10 @@ pub(crate) struct HeldSlot {
     trial: Option<Trial>,
     /// The probation has a finding, which is being written.
     judged: bool,
+    /// The probation has shown that the update holds here.
+    passed: bool,
+    /// Pumps that were told to end, and the instances that they pump into.
+    ending: Vec<(String, JoinHandle<()>)>,
 }
 
 /// A start that failed.
@@ -54,6 +58,8 @@ struct Failure {
     revision: u64,
     times: u32,
     again_at: Instant,
+    /// The instance that failed, if there was one.
+    instance: Option<String>,
     reason: String,
 }
 
@@ -97,30 +103,41 @@ impl HeldSlot {
             overruled: false,
             trial: None,
             judged: false,
+            passed: false,
+            ending: Vec::new(),
         }
     }
 
     /// Takes note of a start that failed: the next waits longer.
-    pub(crate) fn failed(&mut self, revision: u64, reason: String) {
-        let times = self
-            .failure
-            .as_ref()
-            .filter(|failure| failure.revision == revision)
-            .map_or(1, |failure| failure.times + 1);
+    pub(crate) fn failed(&mut self, revision: u64, instance: Option<String>, reason: String) {
+        let before = self.failure.as_ref();
+        let before = before.filter(|failure| failure.revision == revision);
+        // What has not changed is one failure.
+        if before.is_some_and(|it| it.again_at > Instant::now() && it.reason == reason) {
+            return;
+        }
+        let times = before.map_or(1, |failure| failure.times + 1);
         let again_at = Instant::now() + retry::backoff(&RESTART, times);
         self.failure = Some(Failure {
             revision,
             times,
             again_at,
+            instance,
             reason,
         });
+    }
+
+    /// Whether it is not known yet that this instance failed.
+    pub(crate) fn is_news(&self, instance: &str) -> bool {
+        let known = self.failure.as_ref().and_then(|it| it.instance.as_deref());
+        known != Some(instance)
     }
 
     /// Whether this revision may be started now.
     pub(crate) fn may_start(&self, revision: u64) -> bool {
         let waits =
             |failure: &Failure| failure.revision == revision && failure.again_at > Instant::now();
-        self.starting.is_none() && !self.failure.as_ref().is_some_and(waits)
+        self.starting != Some(revision) && !self.failure.as_ref().is_some_and(waits)
     }
 
     /// When a start that failed is due again.
@@ -131,8 +148,8 @@ impl HeldSlot {
             .filter(|at| *at > Instant::now())
     }
 
-    /// Serves with this instance, or none, with a pump into it or without. Answers the pump that it ended, which may have
-    /// attempts in flight.
+    /// Serves with this instance, or none, with a pump into it or without. A pump that it ends may have attempts in flight, see
+    /// [`HeldSlot::ended`].
     pub(crate) fn serve(
         &mut self,
         agent: &Agent,
@@ -140,7 +157,7 @@ impl HeldSlot {
         instance: Option<Instance>,
         pumps: bool,
         tasks: &TaskTracker,
-    ) -> Option<(String, JoinHandle<()>)> {
+    ) {
         let same = |serving: &Serving| {
             // A container that its runtime started again may be elsewhere.
             instance.as_ref().is_some_and(|new| {
@@ -148,14 +165,17 @@ impl HeldSlot {
             }) && pumps == serving.pump.is_some()
         };
         if self.serving.as_ref().is_some_and(same) {
-            return None;
+            return;
         }
-        let old = self.serving.take();
-        let ended = old.and_then(|serving| {
-            let pump = serving.pump?;
+        self.ending.retain(|(_, pump)| !pump.is_finished());
+        if let Some(Serving {
+            instance,
+            pump: Some(pump),
+        }) = self.serving.take()
+        {
             pump.stop.cancel();
-            Some((serving.instance.id, pump.ended))
-        });
+            self.ending.push((instance.id, pump.ended));
+        }
         if let Some(instance) = instance.filter(|new| !pumps || new.event_url.is_some()) {
             self.forgive(instance.revision);
             info!(slot = %self.slot, revision = instance.revision, container = %instance.container_name, pumps, "the slot serves");
@@ -163,7 +183,12 @@ impl HeldSlot {
             let pump = url.map(|url| self.pump(agent, trigger, instance.revision, url, tasks));
             self.serving = Some(Serving { instance, pump });
         }
-        ended
+    }
+
+    /// The pumps into an instance that are ending.
+    pub(crate) fn ended(&mut self, instance: &str) -> Vec<JoinHandle<()>> {
+        let of_it = self.ending.extract_if(.., |(id, _)| id == instance);
+        of_it.map(|(_, pump)| pump).collect()
     }
 
     /// Forgets a failure of a revision that serves now; in its probation it counts.
@@ -224,6 +249,7 @@ impl HeldSlot {
         {
             self.trial = None;
             self.judged = false;
+            self.passed = false;
         }
         if !on_trial || plan.waits || self.trial.is_some() {
             return;
@@ -237,12 +263,16 @@ impl HeldSlot {
 
     /// Whether an update is on probation here.
     pub(crate) fn is_on_trial(&self) -> bool {
-        self.trial.is_some() && !self.judged
+        self.trial.is_some() && !self.judged && !self.passed
     }
 
-    /// What is found of the update on probation, once.
+    /// What is found of the update on probation.
     pub(crate) fn judge(&mut self, trigger: &Trigger, plan: &Plan) -> Option<Probation> {
         let trial = self.trial.as_mut().filter(|_| !self.judged)?;
+        // It holds here, whatever happens while other slots have yet to show it.
+        if self.passed {
+            return Some(Probation::Held);
+        }
         let wanted = trigger.container_revision(trial.revision);
         let serving = self.serving.as_ref();
         let serving = serving.filter(|serving| serving.instance.revision == wanted);
@@ -256,8 +286,13 @@ impl HeldSlot {
             recent: &serving.map(Serving::recent).unwrap_or_default(),
         };
         let found = trial.judge(Instant::now(), &trigger.manifest.update(), seen);
-        self.judged = found.is_some();
+        self.passed = found == Some(Probation::Held);
         found
+    }
+
+    /// The finding is being written.
+    pub(crate) fn judged(&mut self) {
+        self.judged = true;
     }
 
     /// The finding was not written: it is found again.
@@ -358,6 +393,7 @@ impl HeldSlot {
             pump.stop.cancel();
             pump.ended.await.ok();
         }
+        futures::future::join_all(self.ending.into_iter().map(|(_, pump)| pump)).await;
         for id in instances {
             if let Err(error) = agent.runtime.remove(&id, agent.config.grace).await {
                 tracing::warn!(slot = %self.slot, instance = id, %error, "an instance could not be removed");

@@ -18,7 +18,8 @@ pub(crate) struct View {
     /// How long a node counts as live that was not heard of, by this node's own clock.
     live_for: Duration,
     triggers: BTreeMap<TriggerName, (Arc<Trigger>, u64)>,
-    statuses: BTreeMap<Slot, SlotStatus>,
+    /// What holders report, and the revision of the report.
+    statuses: BTreeMap<Slot, (SlotStatus, u64)>,
     nodes: BTreeMap<NodeName, (Node, Instant)>,
     availability: Availability,
     /// The buckets of which all that was there at the start has been seen.
@@ -88,7 +89,10 @@ impl View {
 
     fn see_status(&mut self, change: Change) -> Touched {
         let (key, status) = match &change {
-            Change::Put(entry) => (&entry.key, serde_json::from_slice(&entry.value).ok()),
+            Change::Put(entry) => {
+                let status = serde_json::from_slice(&entry.value).ok();
+                (&entry.key, status.map(|status| (status, entry.revision)))
+            }
             Change::Deleted { key, .. } => (key, None),
             Change::Current => return Touched::All,
         };
@@ -160,11 +164,13 @@ impl View {
         if !self.has_seen(Bucket::Status) || !self.has_seen(Bucket::Nodes) {
             return Standing::NotMine;
         }
-        if placement::fits(trigger, mine).is_err() {
+        if !self.may_take(slot, trigger, mine) {
             return Standing::NotMine;
         }
-        let holder = self.statuses.get(slot).map(|status| &status.node);
-        if holder.is_some_and(|node| *node != self.me && self.is_live(node, now)) {
+        if self
+            .holder(slot)
+            .is_some_and(|node| *node != self.me && self.is_live(node, now))
+        {
             return Standing::Held;
         }
         let others = self
@@ -176,20 +182,48 @@ impl View {
         let line = others
             .map(|node| &node.name)
             .chain([&self.me])
-            .map(|node| (node, self.held_by(node, slot)));
+            .map(|node| (node, self.held_by(node, slot, now)));
         Standing::Free(placement::rank(slot, line, &self.me))
     }
 
+    /// Whether this node may take a slot. One that it held in an earlier life it may take again, as it may keep what it holds.
+    fn may_take(&self, slot: &Slot, trigger: &Trigger, mine: &Node) -> bool {
+        match placement::fits(trigger, mine) {
+            Ok(()) => true,
+            Err(Unfit::Unavailable(Availability::Cordoned) | Unfit::Full) => {
+                self.holder(slot) == Some(&self.me)
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Whether this node may take a slot of which it was just given the lease.
+    pub(crate) fn is_mine(&self, slot: &Slot, mine: &Node) -> bool {
+        let trigger = self.triggers.get(&slot.trigger);
+        trigger.is_some_and(|(trigger, _)| {
+            slot.index < trigger.replicas && self.may_take(slot, trigger, mine)
+        })
+    }
+
+    fn holder(&self, slot: &Slot) -> Option<&NodeName> {
+        self.statuses.get(slot).map(|(status, _)| &status.node)
+    }
+
     /// How many other slots of the same trigger a node holds.
-    fn held_by(&self, node: &NodeName, slot: &Slot) -> u32 {
+    fn held_by(&self, node: &NodeName, slot: &Slot, now: Instant) -> u32 {
         let held = self
-            .of(&slot.trigger)
+            .of(&slot.trigger, now)
             .filter(|(index, status)| *index != slot.index && status.node == *node);
         u32::try_from(held.count()).unwrap_or(u32::MAX)
     }
 
-    /// What the holders of a trigger's slots report.
-    pub(crate) fn of(&self, trigger: &TriggerName) -> impl Iterator<Item = (u32, &SlotStatus)> {
+    /// What the live holders of a trigger's slots report. What a dead node said of a slot says nothing of it any more.
+    pub(crate) fn of(
+        &self,
+        trigger: &TriggerName,
+        now: Instant,
+    ) -> impl Iterator<Item = (u32, &SlotStatus)> {
+        let replicas = self.triggers.get(trigger).map_or(0, |(it, _)| it.replicas);
         let first = Slot {
             trigger: trigger.clone(),
             index: 0,
@@ -197,24 +231,51 @@ impl View {
         self.statuses
             .range(first..)
             .take_while(move |(slot, _)| slot.trigger == *trigger)
-            .map(|(slot, status)| (slot.index, status))
+            .map(|(slot, (status, _))| (slot.index, status))
+            .filter(move |(index, status)| {
+                *index < replicas && (status.node == self.me || self.is_live(&status.node, now))
+            })
     }
 
-    /// Whether this node is to leave a slot that it holds.
+    /// Reports that nobody will take back, with their revisions: of slots that there should not be, by nodes that are dead, and of
+    /// this node's earlier life, of slots that it may not take again.
+    pub(crate) fn stale(&self, mine: &Node, now: Instant) -> Vec<(Slot, u64)> {
+        if !Bucket::ALL.iter().all(|bucket| self.has_seen(*bucket)) {
+            return Vec::new();
+        }
+        let is_stale = |slot: &Slot, node: &NodeName| {
+            let trigger = self.triggers.get(&slot.trigger);
+            let wanted = trigger.is_some_and(|(trigger, _)| slot.index < trigger.replicas);
+            if *node == self.me {
+                !self.is_mine(slot, mine)
+            } else {
+                !wanted && !self.is_live(node, now)
+            }
+        };
+        self.statuses
+            .iter()
+            .filter(|(slot, (status, _))| is_stale(slot, &status.node))
+            .map(|(slot, (_, revision))| (slot.clone(), *revision))
+            .collect()
+    }
+
+    /// Whether this node is to leave a slot that it holds. An update on probation that asks for another node is not left for but
+    /// taken back: what it replaces goes on.
     pub(crate) fn is_to_leave(&self, slot: &Slot, mine: &Node) -> bool {
         let Some((trigger, _)) = self.triggers.get(&slot.trigger) else {
             return true;
         };
         slot.index >= trigger.replicas
             || match placement::fits(trigger, mine) {
-                Err(Unfit::Constraint(_) | Unfit::Unavailable(Availability::Drained)) => true,
+                Err(Unfit::Constraint(_)) => trigger.fallback.is_none(),
+                Err(Unfit::Unavailable(Availability::Drained)) => true,
                 // A slot that is held is kept.
-                Ok(()) | Err(Unfit::Unavailable(_) | Unfit::Full) => false,
+                Ok(()) | Err(Unfit::Unavailable(_) | Unfit::Full | Unfit::Trouble(_)) => false,
             }
     }
 
     /// Whether an instance of a slot that this node does not hold has nothing to wait for here: there is no such slot, or
-    /// another node has it.
+    /// another node has it, or this one takes none.
     pub(crate) fn is_orphan(&self, slot: &Slot) -> bool {
         if !self.has_seen(Bucket::Triggers) || !self.has_seen(Bucket::Status) {
             return false;
@@ -223,8 +284,8 @@ impl View {
             .triggers
             .get(&slot.trigger)
             .is_none_or(|(trigger, _)| slot.index >= trigger.replicas);
-        let holder = self.statuses.get(slot).map(|status| &status.node);
-        gone || holder.is_some_and(|node| *node != self.me)
+        gone || self.availability == Availability::Drained
+            || self.holder(slot).is_some_and(|node| *node != self.me)
     }
 
     /// When a node that is live now counts as dead if it is not heard of before.

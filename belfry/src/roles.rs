@@ -219,7 +219,7 @@ pub(crate) async fn build_agent(parts: AgentParts<'_>) -> anyhow::Result<Agent> 
         settings::Runtime::Docker => Arc::new(docker(&parts, &config.node).await?),
         settings::Runtime::InProcess => Arc::new(in_process(&parts).await?),
     };
-    let http = reqwest::Client::builder().no_proxy().build()?;
+    let http = belfry_agent::client().build()?;
     Ok(Agent::build(
         config,
         parts.ports,
@@ -276,7 +276,7 @@ async fn docker(parts: &AgentParts<'_>, node: &NodeName) -> anyhow::Result<Docke
             .or_else(|| Some(std::env::home_dir()?.join(".docker"))),
         ..docker::Config::new(owner)
     };
-    let http = reqwest::Client::builder().no_proxy().build()?;
+    let http = belfry_agent::client().build()?;
     Docker::connect(config, http)
         .await
         .context("start a Docker Engine, say where it is with --docker-host, or do without with --runtime in-process")
@@ -291,6 +291,12 @@ fn variables(names: &[String]) -> BTreeMap<String, String> {
 /// The mesh's name. What is embedded in a data directory is a mesh of its own, which must not touch the containers of another one.
 fn mesh(settings: &settings::Containers, backends: &settings::Backends) -> anyhow::Result<String> {
     if let Some(name) = &settings.mesh {
+        // It is a part of the names of volumes and images, which must be told apart; a node's name has the same rule.
+        if NodeName::parse(name).is_err() {
+            bail!(
+                "--mesh or BELFRY_MESH is `{name}`, which is not 1 to 63 lower-case letters, digits, `-` and `_`, the first a letter or a digit"
+            );
+        }
         return Ok(name.clone());
     }
     if backends.nats_url.is_some() {

@@ -4,6 +4,7 @@
 mod convergence;
 mod decide;
 mod error;
+mod heard;
 mod nodes;
 mod revisions;
 mod status;
@@ -14,6 +15,7 @@ pub use nodes::{Held as HeldSlot, NodeStatus, Nodes};
 pub use revisions::{Probation, Revised, end_probation};
 pub use status::{RunState, Status};
 
+use self::heard::Heard;
 use crate::event::{Event, EventId, Proven};
 use crate::name::TriggerName;
 use crate::package::{Kind, PackageName};
@@ -191,7 +193,11 @@ impl Control {
             decide::leave(trigger)
         };
         let revision = self.write(name, leave, by).await?.revision;
-        self.await_slots(name, |slots| slots.is_empty()).await?;
+        // A dead holder leaves nothing, and nothing is left of it that takes events.
+        let left = |slots: &BTreeMap<u32, SlotStatus>, heard: &Heard| {
+            !slots.values().any(|slot| heard.is_live(&slot.node))
+        };
+        self.await_slots(name, left).await?;
         self.events.unsubscribe(name).await?;
         let deleted = self
             .state
@@ -270,7 +276,7 @@ impl Control {
     /// if it does not hold, agents take it back, and what is answered says so if that is within the commands' patience.
     ///
     /// # Errors
-    /// [`Error::NotInstalled`], or if the registry does not answer or the new version does not fit the trigger.
+    /// [`Error::NotInstalled`], or if the registry does not answer or the new version does not fit the trigger or any node.
     pub async fn update(
         &self,
         name: &TriggerName,
@@ -284,9 +290,11 @@ impl Control {
             .packages
             .find(trigger.kind(), &package, None, Some(registry))
             .await?;
-        let update = |trigger: &Trigger, at| decide::update(trigger, at, &found);
-        let done = self.change(name, update, by).await?;
-        self.resubscribe(done).await
+        let heard = self.heard().await?;
+        let update = |trigger: &Trigger, at| {
+            decide::placeable(decide::update(trigger, at, &found)?, heard.live())
+        };
+        self.change(name, update, by).await
     }
 
     /// How a trigger is.
@@ -304,7 +312,7 @@ impl Control {
     /// If the state cannot be read.
     pub async fn list(&self) -> Result<Vec<Status>, Error> {
         let mut slots = convergence::slots(self.state.as_ref()).await?;
-        let nodes = self.live_nodes().await?;
+        let heard = self.heard().await?;
         let mut list = Vec::new();
         for entry in self.state.list(Bucket::Triggers).await? {
             let trigger = decode(&entry)?;
@@ -312,7 +320,7 @@ impl Control {
                 continue;
             }
             let slots = slots.remove(&trigger.name).unwrap_or_default();
-            list.push(Status::of(&trigger, entry.revision, slots, &nodes));
+            list.push(Status::of(&trigger, entry.revision, slots, &heard));
         }
         list.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(list)
@@ -372,6 +380,10 @@ impl Control {
         };
         let written = self.write(name, decide, by).await?;
         if written.changed {
+            // At once: what another package waits for is not missed while its containers come.
+            if written.trigger.manifest != written.before.manifest {
+                self.subscribe(&written.trigger).await?;
+            }
             self.converge(&written.trigger, written.revision).await?;
         }
         // What agents made of it meanwhile is told, such as an update that was taken back.
@@ -465,23 +477,7 @@ impl Control {
 
     /// Makes the trigger's place in the event log as it needs it, if it needs one.
     async fn subscribe(&self, trigger: &Trigger) -> Result<(), Error> {
-        if trigger.kind() == Kind::Trigger {
-            self.events
-                .subscribe(&decide::subscription(trigger))
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Makes the place in the event log as the package needs it that was just taken.
-    async fn resubscribe(&self, done: Done) -> Result<Done, Error> {
-        if done.changed {
-            let (trigger, _) = self
-                .installed(&TriggerName::parse(&done.status.name)?)
-                .await?;
-            self.subscribe(&trigger).await?;
-        }
-        Ok(done)
+        Ok(subscribe(self.events.as_ref(), trigger).await?)
     }
 
     /// What the state has under the name.
@@ -490,6 +486,13 @@ impl Control {
         entry
             .map(|entry| Ok((decode(&entry)?, entry.revision)))
             .transpose()
+    }
+}
+
+async fn subscribe(events: &dyn EventLog, trigger: &Trigger) -> Result<(), PortError> {
+    match trigger.kind() {
+        Kind::Trigger => events.subscribe(&decide::subscription(trigger)).await,
+        Kind::Mcp => Ok(()),
     }
 }
 
@@ -519,3 +522,6 @@ fn encode(trigger: &Trigger) -> Bytes {
         .expect("a trigger has only string keys and finite numbers")
         .into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,10 @@ pub struct Node {
     /// What the slots that it holds take of that.
     #[serde(default)]
     pub used: Load,
-    /// When it last said so.
+    /// Why it takes no slots now, whatever is wanted of it: its runtime is away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+    /// When it last said so, by its own clock. Whether it is live is not judged by it, but by when the state took its word.
     pub seen_at: Timestamp,
 }
 
@@ -92,12 +95,13 @@ pub const HEARTBEAT: Duration = Duration::from_secs(3);
 /// How long a node counts as live after its last heartbeat: three were missed.
 pub const LIVE_FOR: Duration = Duration::from_secs(10);
 
-impl Node {
-    /// Whether the node counts as live.
-    #[must_use]
-    pub fn is_live(&self, now: Timestamp) -> bool {
-        now.duration_since(self.seen_at).unsigned_abs() <= LIVE_FOR
-    }
+/// Whether a node counts as live `now` whose last heartbeat the state took at `heard_at`. The node's own clock has no say in that,
+/// but two others are compared, that of the state's keeper and the caller's: a caller whose clock is ahead by more than
+/// [`LIVE_FOR`] takes live nodes for dead, and one whose clock is behind takes dead ones for live that much longer.
+#[must_use]
+pub fn is_live(heard_at: Timestamp, now: Timestamp) -> bool {
+    // A heartbeat from the future is none of long ago.
+    Duration::try_from(now.duration_since(heard_at)).map_or(true, |silent| silent <= LIVE_FOR)
 }
 
 /// The key under which what is wanted of a node is kept, beside its heartbeat: a node's name has no dot.
@@ -113,3 +117,22 @@ pub fn wanted_of(key: &str) -> Option<NodeName> {
 }
 
 const WANTED: &str = ".wanted";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_live_for_three_heartbeats_and_one_of_the_future_is_too() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        for (heard_at, live) in [
+            (100, true),
+            (90, true),
+            (89, false),
+            (0, false),
+            (200, true),
+        ] {
+            assert_eq!(is_live(at(heard_at), at(100)), live, "{heard_at}");
+        }
+    }
+}

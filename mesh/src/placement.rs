@@ -85,6 +85,9 @@ pub fn fits(trigger: &Trigger, node: &Node) -> Result<(), Unfit> {
     if node.availability != Availability::Active {
         return Err(Unfit::Unavailable(node.availability));
     }
+    if let Some(trouble) = &node.trouble {
+        return Err(Unfit::Trouble(trouble.clone()));
+    }
     let memory = node.used.memory.saturating_add(trigger.memory());
     let full = node
         .capacity
@@ -103,6 +106,9 @@ pub enum Unfit {
     /// It takes no slots.
     #[error("is {}", .0.as_str())]
     Unavailable(Availability),
+    /// It cannot run anything now, for this reason.
+    #[error("cannot run anything now: {0}")]
+    Trouble(String),
     /// What it has is taken.
     #[error("is full")]
     Full,

@@ -39,7 +39,7 @@ pub enum Decision {
 }
 
 /// Decides what follows from the answer to attempt number `attempt` (from 1). 2xx is done. A 4xx other than 408, 425 and 429
-/// says that the same request will fail again. Anything else is tried again while attempts are left, after
+/// says that the same request will fail again, and a 3xx, which is not followed, that it would lead elsewhere again. Anything else is tried again while attempts are left, after
 /// `min(cap, base·2^attempt)` with full jitter, `draw` being uniform in 0..1, and not before a `Retry-After`
 /// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
 #[must_use]
@@ -47,7 +47,7 @@ pub fn decide(policy: &Policy, attempt: u32, answer: Answer, draw: f64) -> Decis
     let after = match answer {
         Answer::Status(200..=299, _) => return Decision::Done,
         Answer::Status(408 | 425 | 429, after) => after,
-        Answer::Status(400..=499, _) => return Decision::Refused,
+        Answer::Status(300..=499, _) => return Decision::Refused,
         Answer::Status(_, after) => after,
         Answer::None => None,
     };
@@ -83,7 +83,7 @@ mod tests {
             decide(&POLICY, 1, Answer::Status(202, None), 0.5),
             Decision::Done
         );
-        for status in [400, 401, 404, 410, 422] {
+        for status in [400, 401, 404, 410, 422, 301, 302, 307, 308] {
             assert_eq!(
                 decide(&POLICY, 1, Answer::Status(status, None), 0.5),
                 Decision::Refused
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn what_may_pass_by_itself_is_tried_again_until_the_attempts_are_spent() {
-        for answer in [500, 502, 503, 504, 408, 425, 429, 302].map(|s| Answer::Status(s, None)) {
+        for answer in [500, 502, 503, 504, 408, 425, 429].map(|s| Answer::Status(s, None)) {
             assert!(
                 matches!(decide(&POLICY, 3, answer, 0.5), Decision::Retry(_)),
                 "{answer:?}"

@@ -107,17 +107,21 @@ fn resident(name: &str) -> Result<u64> {
 
 /// A registry's directory with one package of this deployment.
 fn package(directory: &Path, name: &str, deployment: Value) -> Result<()> {
-    let triggers = directory.join("triggers");
-    std::fs::create_dir_all(&triggers)?;
     let manifest = json!({
         "manifest": 2, "name": name, "version": "1.0.0", "type": "trigger", "description": "for a test",
         "deployment": deployment,
         "trigger": {"type": "webhook", "auth": {"scheme": "none"}},
     });
-    Ok(std::fs::write(
-        triggers.join(format!("{name}-1.0.0.json")),
-        manifest.to_string(),
-    )?)
+    shelve(directory, &manifest)
+}
+
+/// Puts a manifest of version 1.0.0 into a registry's directory.
+fn shelve(directory: &Path, manifest: &Value) -> Result<()> {
+    let triggers = directory.join("triggers");
+    std::fs::create_dir_all(&triggers)?;
+    let name = manifest["name"].as_str().context("no name")?;
+    let file = triggers.join(format!("{name}-1.0.0.json"));
+    Ok(std::fs::write(file, manifest.to_string())?)
 }
 
 /// Asks for an install, without waiting for it to run.
@@ -240,7 +244,13 @@ async fn an_agent_that_is_killed_finds_its_container_again_and_leaves_it_running
 #[tokio::test]
 async fn what_cannot_run_says_why_and_what_to_do_and_leaves_nothing() -> Result<()> {
     let packages = TempDir::with_prefix("belfry-packages-")?;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let port = taken.local_addr()?.port();
     for (name, deployment) in [
+        (
+            "late-bell",
+            json!({"ports": [{"host": port, "container": 9999}]}),
+        ),
         ("host-bell", json!({"network_mode": "host"})),
         ("lost-bell", json!({"image": "127.0.0.1:1/nowhere:1"})),
         (
@@ -254,6 +264,20 @@ async fn what_cannot_run_says_why_and_what_to_do_and_leaves_nothing() -> Result<
     ] {
         package(packages.path(), name, deployment)?;
     }
+    for manifest in [
+        json!({
+            "manifest": 2, "name": "dumb-bell", "version": "1.0.0", "type": "trigger",
+            "requirements": {"secrets": ["NOBODY_HAS_SET_THIS"]},
+            "trigger": {"type": "webhook", "auth": {"scheme": "none"}},
+        }),
+        // Of the older form, in which a key that nobody knows is not refused.
+        json!({
+            "name": "mighty-bell", "version": "1.0.0", "type": "trigger",
+            "deployment": {"privileged": true}, "trigger": {"type": "webhook"},
+        }),
+    ] {
+        shelve(packages.path(), &manifest)?;
+    }
     let mesh = Mesh::start(&["--packages", &packages.path().to_string_lossy()]).await?;
     for (name, words) in [
         ("host-bell", "--allow-networks host"),
@@ -263,6 +287,12 @@ async fn what_cannot_run_says_why_and_what_to_do_and_leaves_nothing() -> Result<
         ),
         ("sock-bell", "no trigger gets that"),
         ("lone-bell", "from 1 to 65535"),
+        ("late-bell", "take another in `ports`"),
+        (
+            "dumb-bell",
+            "secret `NOBODY_HAS_SET_THIS`; set it in the agent's environment",
+        ),
+        ("mighty-bell", "asks to be privileged, which no trigger is"),
     ] {
         ask_for(&mesh, name).await?;
         let status = mesh.says(name, words).await?;
@@ -311,11 +341,13 @@ async fn an_image_is_built_where_the_operator_allows_it() -> Result<()> {
     package(
         packages.path(),
         "built-bell",
-        json!({"build": {"context": directory}}),
+        // Under that name nobody would look for it.
+        json!({"image": "belfry-test-taken:1.0.0", "build": {"context": directory}}),
     )?;
     let packages = packages.path().to_string_lossy().into_owned();
-    let _image = Image("belfry-build-built-bell:1.0.0".to_owned());
+    let mut image = Image(String::new());
     let mesh = Mesh::start(&["--packages", &packages, "--allow-builds", &directory]).await?;
+    image.0 = format!("belfry-build/{}/built-bell:1.0.0", mesh.containers.mesh);
     mesh.dev
         .doors
         .install("built-bell", json!({"workflow_id": "w"}))
@@ -323,5 +355,9 @@ async fn an_image_is_built_where_the_operator_allows_it() -> Result<()> {
     let name = mesh.containers.names()?.remove(0);
     let environment = docker(&["inspect", "--format", "{{.Config.Env}}", &name])?;
     assert!(environment.contains("BUILT=1"), "{environment}");
+    let of_container = docker(&["inspect", "--format", "{{.Config.Image}}", &name])?;
+    assert_eq!(of_container, image.0);
+    let taken = docker(&["image", "inspect", "belfry-test-taken:1.0.0"]);
+    assert!(taken.is_err(), "it has taken a name of somebody else's");
     mesh.uninstall("built-bell").await
 }

@@ -1,5 +1,6 @@
 //! What crosses crates, on real parts: one binary, so that it is linked once.
 
+mod agents;
 mod bus;
 mod compose;
 mod crash;

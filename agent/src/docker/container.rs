@@ -3,7 +3,7 @@
 use super::labels::Marks;
 use super::policy::Policy;
 use super::{Config, mount};
-use belfry_mesh::package::{Port, Restart};
+use belfry_mesh::package::{Kind, Port, Restart};
 use belfry_mesh::port::runtime::Spec;
 use belfry_mesh::template::Text;
 use bollard::models::{
@@ -24,8 +24,8 @@ const MEMORY: u64 = 256 << 20;
 const CPUS: f64 = 1.0;
 const PIDS: u32 = 128;
 
-/// The user of an image that names none: neither root nor anybody whom the node knows.
-const NOBODY: &str = "65532:65532";
+/// The user and the group of an image that names none: neither root nor anybody whom the node knows.
+const NOBODY: u32 = 65_532;
 
 /// A container, ready to be created.
 #[derive(Debug)]
@@ -113,12 +113,23 @@ impl Container {
     }
 }
 
-/// Who a container of an image runs as: whom the image names, but never root.
-pub(super) fn user(of_image: Option<&str>) -> Option<String> {
+/// Who a container of an image runs as: whom the image names by a number, but never root, nor in root's group. What a name means
+/// stands in a file of the image, which may have it mean root.
+pub(super) fn user(of_image: Option<&str>) -> String {
     let name = of_image.unwrap_or_default();
-    let user = name.split(':').next().unwrap_or_default();
-    let is_root = user.is_empty() || user == "root" || user.parse() == Ok(0_u64);
-    is_root.then(|| NOBODY.to_owned())
+    let (user, group) = name.split_once(':').unwrap_or((name, ""));
+    let group = plain_id(group).unwrap_or(NOBODY);
+    match plain_id(user) {
+        Some(user) => format!("{user}:{group}"),
+        None => format!("{NOBODY}:{NOBODY}"),
+    }
+}
+
+/// A plain number that the engine takes as an id, and not root's.
+fn plain_id(text: &str) -> Option<u32> {
+    let is_plain = text.chars().all(|c| c.is_ascii_digit());
+    let id = text.parse().ok().filter(|_| is_plain)?;
+    (1..=i32::MAX.unsigned_abs()).contains(&id).then_some(id)
 }
 
 /// A text of the deployment with its variables put in: those of the trigger's environment, then those that the operator allows.
@@ -215,14 +226,14 @@ fn capabilities(asked: &[String], policy: &Policy) -> Result<Vec<String>, Refusa
     }
 }
 
-/// The ports to publish. The one that takes events is not among them: the agent reaches it on the container's own address, and
-/// anybody else would get past the gateway.
+/// The ports to publish. The one on which a trigger takes events is not among them: the agent reaches it on the container's own
+/// address, and anybody else would get past the gateway.
 fn ports(spec: &Spec, config: &Config) -> Result<PortMap, Refusal> {
     let deployment = spec.manifest.deployment();
     let mut bindings = PortMap::new();
     for Port { host, container } in &deployment.ports {
         let inside = port(container, spec, config)?;
-        if inside == deployment.port {
+        if spec.manifest.kind() == Kind::Trigger && inside == deployment.port {
             continue;
         }
         let outside = host

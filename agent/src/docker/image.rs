@@ -10,6 +10,7 @@ use bollard::query_parameters::{BuildImageOptions, CreateImageOptions};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 use tokio::fs::canonicalize;
 use tracing::info;
 
@@ -18,6 +19,8 @@ use tracing::info;
 pub(super) enum Source {
     /// From the registry that its name says.
     Pull,
+    /// Not at all: it must be there.
+    Nowhere,
     /// Built from a directory of the node, with this file in it.
     Directory(PathBuf, String),
     /// Built by the engine from a URL, with this file in it.
@@ -31,37 +34,58 @@ pub(super) struct Image {
     pub(super) source: Source,
 }
 
-/// The image of a spec. With neither an image nor a build in its package, the standard trigger's.
+/// What the names of images begin with that are built here. No registry is asked for them.
+const BUILT: &str = "belfry-build/";
+
+/// The image of a spec. With neither an image nor a build in its package, the standard trigger's. What is built has a name of its
+/// own, whatever `image` says: under that, others would run it who count on somebody else's.
 ///
 /// # Errors
 /// If its name is none, or its build is not allowed.
 pub(super) fn image(spec: &Spec, config: &Config) -> Result<Image, Refusal> {
     let deployment = spec.manifest.deployment();
-    let name = match (&deployment.image, &deployment.build) {
-        (Some(text), _) => resolve(text, spec, config)?,
-        (None, Some(_)) => format!(
-            "belfry-build-{}:{}",
-            spec.manifest.name(),
-            spec.manifest.version()
-        ),
-        (None, None) => config.image.clone(),
+    let built = built_name(spec, config);
+    let build = match &deployment.build {
+        Some(build) => source(build, &config.policy)?,
+        None => None,
+    };
+    let (name, source) = match (&deployment.image, build) {
+        (_, Some(source)) => (built, source),
+        (Some(text), None) => (resolve(text, spec, config)?, Source::Pull),
+        (None, None) if deployment.build.is_some() => (built, Source::Nowhere),
+        (None, None) => (config.image.clone(), Source::Pull),
+    };
+    let source = match source {
+        Source::Pull if is_built_here(&name) => Source::Nowhere,
+        source => source,
     };
     if !is_reference(&name) {
         return Err(format!(
             "`{name}` is not the name of an image, such as `registry.example/name:1.0.0`; correct `image` in its package"
         ));
     }
-    let source = match &deployment.build {
-        Some(build) => source(build, &name, &config.policy),
-        None => Ok(Source::Pull),
-    };
-    Ok(Image {
-        name,
-        source: source?,
-    })
+    Ok(Image { name, source })
 }
 
-fn source(build: &Build, name: &str, policy: &Policy) -> Result<Source, Refusal> {
+/// What an image is called that is built here for a package. A tag has no `+`, and a version no `_`.
+fn built_name(spec: &Spec, config: &Config) -> String {
+    let version = spec.manifest.version().to_string().replace('+', "_");
+    format!(
+        "{BUILT}{}/{}:{version}",
+        config.owner.mesh,
+        spec.manifest.name()
+    )
+}
+
+/// Whether an image of this name is one that is built here, in full (`docker.io/…`) or not.
+fn is_built_here(name: &str) -> bool {
+    let short = ["docker.io/", "index.docker.io/"];
+    let short = short.iter().find_map(|hub| name.strip_prefix(hub));
+    short.unwrap_or(name).starts_with(BUILT)
+}
+
+/// What an image is built from, if that is on this node.
+fn source(build: &Build, policy: &Policy) -> Result<Option<Source>, Refusal> {
     let Build {
         context,
         dockerfile,
@@ -78,7 +102,7 @@ fn source(build: &Build, name: &str, policy: &Policy) -> Result<Source, Refusal>
     let path = Path::new(context);
     // A package comes from a registry, without files beside it: what is relative to it is nowhere on this node.
     if !is_url && !path.is_absolute() {
-        return Ok(Source::Pull);
+        return Ok(None);
     }
     let detour = context.split('/').any(|part| part == "..");
     let below = |allowed: &String| {
@@ -90,14 +114,14 @@ fn source(build: &Build, name: &str, policy: &Policy) -> Result<Source, Refusal>
     };
     if detour || !policy.builds.iter().any(below) {
         return Err(format!(
-            "its package has its image built from `{context}`; build it yourself as `{name}` and leave `build` out, or allow it on this node with --allow-builds"
+            "its package has its image built from `{context}`; build it yourself, name it with `image` and leave `build` out, or allow it on this node with --allow-builds"
         ));
     }
-    Ok(if is_url {
+    Ok(Some(if is_url {
         Source::Url(context.clone(), dockerfile.clone())
     } else {
         Source::Directory(path.to_owned(), dockerfile.clone())
-    })
+    }))
 }
 
 /// Only what a reference may have (<https://pkg.go.dev/github.com/distribution/reference>): nothing that could lead elsewhere in
@@ -117,7 +141,9 @@ impl Docker {
         let user = match self.inspect_image(&image.name).await? {
             Some(user) => user,
             None => {
-                self.fetch(image).await?;
+                let within = self.config.fetch;
+                let fetched = tokio::time::timeout(within, self.fetch(image)).await;
+                fetched.unwrap_or_else(|_| Err(late(image, within)))?;
                 let there = self.inspect_image(&image.name).await?;
                 there.ok_or_else(|| {
                     Failure::Refused(format!("image `{}` is not there after all", image.name))
@@ -144,6 +170,11 @@ impl Docker {
         let Image { name, source } = image;
         let (dockerfile, remote, body) = match source {
             Source::Pull => return self.pull(name).await,
+            Source::Nowhere => {
+                return Err(Failure::Refused(format!(
+                    "image `{name}` is not on this node, and neither is what it is built from; build it on this node under that name, or name one in `image`"
+                )));
+            }
             Source::Url(url, dockerfile) => (dockerfile, Some(url.clone()), None),
             Source::Directory(directory, dockerfile) => {
                 let packed = self.pack(directory, dockerfile).await;
@@ -218,6 +249,18 @@ pub(super) enum Failure {
     Other(Error),
 }
 
+/// Why an image that takes longer than `within` is given up.
+fn late(image: &Image, within: Duration) -> Failure {
+    let Image { name, source } = image;
+    let what = match source {
+        Source::Pull | Source::Nowhere => "pulled",
+        Source::Directory(..) | Source::Url(..) => "built",
+    };
+    Failure::Refused(format!(
+        "image `{name}` could not be {what} within {within:?}; get it onto this node yourself, or see why that takes so long"
+    ))
+}
+
 /// Follows a long answer to its end. A failure is told in it, or ends it.
 async fn finish<T>(
     progress: impl Stream<Item = Result<T, bollard::errors::Error>>,
@@ -242,50 +285,4 @@ fn said(step: &BuildInfo) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn from(context: &str, builds: &[&str]) -> Result<Source, Refusal> {
-        let build = Build {
-            context: context.to_owned(),
-            dockerfile: "Dockerfile".to_owned(),
-        };
-        let policy = Policy {
-            builds: builds.iter().map(|text| (*text).to_owned()).collect(),
-            ..Policy::default()
-        };
-        source(&build, "acme/bell:1", &policy)
-    }
-
-    #[test]
-    fn a_reference_leads_nowhere_else() {
-        for name in ["belfry-trigger:0.1.0", "localhost:5000/a/b@sha256:00", "a"] {
-            assert!(is_reference(name), "{name}");
-        }
-        for name in ["", "../containers", "a b", "a?x=1", "a/../b", "-a", "a%2f"] {
-            assert!(!is_reference(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn an_image_is_built_only_where_the_operator_allows_it() {
-        let file = || "Dockerfile".to_owned();
-        assert_eq!(from(".", &[]), Ok(Source::Pull));
-        assert!(
-            from("/srv/bell", &[])
-                .unwrap_err()
-                .contains("--allow-builds")
-        );
-        assert_eq!(
-            from("/srv/bell", &["/srv"]),
-            Ok(Source::Directory("/srv/bell".into(), file()))
-        );
-        assert!(from("/srv/../etc", &["/srv"]).is_err());
-        let url = "https://git.example/acme/bell.git";
-        assert_eq!(
-            from(url, &["https://git.example/acme/"]),
-            Ok(Source::Url(url.to_owned(), file()))
-        );
-        assert!(from(url, &["https://git.example/ac"]).is_err());
-    }
-}
+mod tests;

@@ -10,7 +10,8 @@ use std::collections::HashMap;
 /// The mesh: of its containers and of its network.
 pub(super) const MESH: &str = "belfry.mesh";
 const NODE: &str = "belfry.node";
-const TRIGGER: &str = "belfry.trigger";
+/// The trigger: of its containers and of its volumes.
+pub(super) const TRIGGER: &str = "belfry.trigger";
 const SLOT: &str = "belfry.slot";
 const REVISION: &str = "belfry.revision";
 const PORT: &str = "belfry.port";

@@ -7,9 +7,10 @@ use belfry_mesh::placement::Slot;
 use belfry_mesh::port::runtime::{Error, Instance, Spec};
 use bollard::models::{ContainerSummaryStateEnum as State, NetworkConnectRequest};
 use bollard::query_parameters::{CreateContainerOptions, RemoveContainerOptions};
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::OwnedMutexGuard;
 use tracing::{info, warn};
 
 /// How often a container is made for whose network another agent had no use any more, just then.
@@ -22,6 +23,9 @@ impl Docker {
     /// The instance of this slot and revision that runs already. One that does not run gives way.
     pub(super) async fn present(&self, spec: &Spec) -> Result<Option<Instance>, Error> {
         for summary in self.summaries_of(&spec.slot).await? {
+            if let (Some(State::DEAD), Some(id)) = (summary.state, &summary.id) {
+                self.bury(id).await;
+            }
             let Some(found) = self.observe(&summary).await else {
                 continue;
             };
@@ -138,6 +142,13 @@ impl Docker {
         }
     }
 
+    /// Tries again to remove what a failed removal left. What is started now does not depend on it.
+    async fn bury(&self, id: &str) {
+        if let Err(error) = self.discard(id).await {
+            warn!(container = id, %error, "what is left of a container cannot be removed; restart the engine, which then removes it");
+        }
+    }
+
     /// Waits until a container is gone whose removal is under way.
     async fn gone(&self, id: &str) -> Result<(), Error> {
         let looking = async {
@@ -160,27 +171,72 @@ impl Docker {
     }
 }
 
-/// Marks what is being made, for as long as it is.
+/// What is being made: marked for as long as anybody makes it or waits to, who take turns.
+#[derive(Default)]
+pub(super) struct Makings(Mutex<HashMap<(Slot, u64), Turns>>);
+
+#[derive(Default)]
+struct Turns {
+    /// How many make it or wait.
+    wanted: usize,
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Makings {
+    /// Whether this revision of a slot is being made.
+    pub(super) fn is_making(&self, slot: &Slot, revision: u64) -> bool {
+        self.all().contains_key(&(slot.clone(), revision))
+    }
+
+    /// Whether nothing is being made.
+    pub(super) fn is_empty(&self) -> bool {
+        self.all().is_empty()
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<(Slot, u64), Turns>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One making of a slot's revision. Another one of the same waits for its end, and finds what it made.
 pub(super) struct Making<'a> {
-    all: &'a Mutex<BTreeSet<(Slot, u64)>>,
+    all: &'a Makings,
     this: (Slot, u64),
+    turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl<'a> Making<'a> {
-    pub(super) fn begin(all: &'a Mutex<BTreeSet<(Slot, u64)>>, spec: &Spec) -> Self {
+    pub(super) async fn begin(all: &'a Makings, spec: &Spec) -> Self {
         let this = (spec.slot.clone(), spec.revision);
-        all.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(this.clone());
-        Self { all, this }
+        let turn = {
+            let mut makings = all.all();
+            let turns = makings.entry(this.clone()).or_default();
+            turns.wanted += 1;
+            turns.turn.clone()
+        };
+        // Before the wait, so that whoever gives up waiting leaves no mark.
+        let mut making = Self {
+            all,
+            this,
+            turn: None,
+        };
+        making.turn = Some(turn.lock_owned().await);
+        making
     }
 }
 
 impl Drop for Making<'_> {
     fn drop(&mut self) {
-        self.all
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.this);
+        self.turn = None;
+        let mut makings = self.all.all();
+        if let Some(turns) = makings.get_mut(&self.this) {
+            turns.wanted -= 1;
+            if turns.wanted == 0 {
+                makings.remove(&self.this);
+            }
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,12 @@
 //! What is mounted into a container, and what never is.
 
-use super::Config;
 use super::container::{Refusal, resolve};
 use super::policy::Policy;
+use super::{Config, labels};
 use belfry_mesh::package::Volume;
 use belfry_mesh::port::runtime::Spec;
-use bollard::models::{Mount, MountType};
+use bollard::models::{Mount, MountType, MountVolumeOptions};
+use std::collections::HashMap;
 use std::path::{Component, Path};
 use tokio::fs::canonicalize;
 
@@ -37,21 +38,44 @@ fn mount(volume: &Volume, spec: &Spec, config: &Config) -> Result<Mount, Refusal
             "its package mounts at `{target}`, which is not an absolute path below `/`; correct it"
         ));
     }
-    let (typ, source) = if is_volume_name(&source) {
-        // Its own: a volume of somebody else's may have the same name.
-        let own = format!("belfry-{}-{source}", spec.slot.trigger);
-        (MountType::VOLUME, own)
-    } else {
-        allow(&source, &config.policy)?;
-        (MountType::BIND, source)
-    };
-    Ok(Mount {
+    let mount = Mount {
         target: Some(target),
-        source: Some(source),
-        typ: Some(typ),
         read_only: Some(volume.read_only),
         ..Mount::default()
+    };
+    if is_volume_name(&source) {
+        return Ok(Mount {
+            source: Some(volume_name(spec, config, &source)),
+            typ: Some(MountType::VOLUME),
+            volume_options: Some(volume_options(spec, config)),
+            ..mount
+        });
+    }
+    allow(&source, &config.policy)?;
+    Ok(Mount {
+        source: Some(source),
+        typ: Some(MountType::BIND),
+        ..mount
     })
+}
+
+/// A volume's name on the engine: the trigger's own in its mesh, for one of somebody else's may have the same name. Neither a mesh
+/// nor a trigger has a dot in its name, so no two of them make the same one.
+fn volume_name(spec: &Spec, config: &Config, name: &str) -> String {
+    format!("belfry.{}.{}.{name}", config.owner.mesh, spec.slot.trigger)
+}
+
+/// What a volume is made with where it is not there. Nothing here ever removes one: by the labels, people find whose it was.
+fn volume_options(spec: &Spec, config: &Config) -> MountVolumeOptions {
+    let labels = [
+        (labels::MESH, config.owner.mesh.clone()),
+        (labels::TRIGGER, spec.slot.trigger.to_string()),
+    ];
+    let owned = |(key, value): (&str, String)| (key.to_owned(), value);
+    MountVolumeOptions {
+        labels: Some(HashMap::from(labels.map(owned))),
+        ..MountVolumeOptions::default()
+    }
 }
 
 /// Makes mounts of the node's directories be of what they really are, where symbolic links lead.

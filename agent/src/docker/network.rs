@@ -12,7 +12,6 @@ use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::sync::PoisonError;
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tracing::{debug, info};
@@ -134,12 +133,8 @@ impl Docker {
             return;
         }
         let mut known = self.network.0.lock().await;
-        let is_making = || {
-            let making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-            !making.is_empty()
-        };
         let leaving = async {
-            if is_making() || self.is_peopled().await? {
+            if !self.making.is_empty() || self.is_peopled().await? {
                 return Ok(());
             }
             if let Some(id) = self.oldest_network().await? {

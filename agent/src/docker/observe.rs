@@ -38,7 +38,8 @@ impl Docker {
         listed.map_err(|error| unavailable(&error))
     }
 
-    /// What a container is an instance of, and how it is. None of one that is being removed.
+    /// What a container is an instance of, and how it is. None of one that is being removed, nor of a dead one: that is what is
+    /// left where a removal failed. It never runs again, and the engine itself ends its removal when it starts next.
     pub(super) async fn observe(&self, summary: &ContainerSummary) -> Option<Instance> {
         let marks = Marks::read(summary.labels.as_ref()?)?;
         let id = summary.id.clone()?;
@@ -46,11 +47,13 @@ impl Docker {
             .address(summary)
             .map(|address| format!("{address}:{}", marks.port));
         let health = match summary.state {
-            Some(State::REMOVING) => return None,
+            Some(State::REMOVING | State::DEAD) => return None,
             Some(State::RUNNING | State::PAUSED) => {
                 self.health(&id, place.as_deref(), &marks.health).await
             }
-            Some(State::CREATED) if self.is_making(&marks) => Health::Starting,
+            Some(State::CREATED) if self.making.is_making(&marks.slot, marks.revision) => {
+                Health::Starting
+            }
             // Created and never started: whoever made it was killed in between.
             Some(State::CREATED) => Health::Exited(None),
             _ => Health::Exited(self.exit_status(&id).await),
@@ -103,11 +106,6 @@ impl Docker {
         address(&self.config.network()).or_else(|| names.into_iter().find_map(address))
     }
 
-    fn is_making(&self, marks: &Marks) -> bool {
-        let making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        making.contains(&(marks.slot.clone(), marks.revision))
-    }
-
     async fn exit_status(&self, id: &str) -> Option<i64> {
         let inspected = self.engine.inspect_container(id, None).await.ok()?;
         let state = inspected.state?;
@@ -152,5 +150,66 @@ impl Docker {
 
     fn pulses(&self) -> MutexGuard<'_, HashMap<String, pulse::Pulse>> {
         self.pulses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::docker::make::Makings;
+    use crate::docker::{Config, Owner, network};
+    use belfry_mesh::{NodeName, TriggerName};
+    use std::sync::Mutex;
+    use tokio_util::sync::CancellationToken;
+    use tokio_util::task::TaskTracker;
+
+    /// On an engine that is not there.
+    fn docker() -> Docker {
+        let provider = rustls::crypto::ring::default_provider();
+        // Another test of this process may have installed it already.
+        provider.install_default().ok();
+        let owner = Owner {
+            mesh: "m".to_owned(),
+            node: NodeName::parse("n").unwrap(),
+        };
+        Docker {
+            engine: bollard::Docker::connect_with_host("tcp://127.0.0.1:1").unwrap(),
+            config: Config::new(owner),
+            http: crate::client().build().unwrap(),
+            pulses: Mutex::default(),
+            making: Makings::default(),
+            network: network::Own::default(),
+            starts: TaskTracker::new(),
+            closing: CancellationToken::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_failed_removal_left_is_no_instance() {
+        let docker = docker();
+        let slot = Slot {
+            trigger: TriggerName::parse("bell").unwrap(),
+            index: 0,
+        };
+        let marks = Marks {
+            slot,
+            revision: 7,
+            port: 8080,
+            path: "/event".to_owned(),
+            health: Check::Running,
+        };
+        let observed = async |state| {
+            let summary = ContainerSummary {
+                id: Some("id".to_owned()),
+                labels: Some(marks.write(&docker.config.owner)),
+                state: Some(state),
+                ..ContainerSummary::default()
+            };
+            Some(docker.observe(&summary).await?.health)
+        };
+        assert_eq!(observed(State::DEAD).await, None);
+        assert_eq!(observed(State::REMOVING).await, None);
+        assert_eq!(observed(State::CREATED).await, Some(Health::Exited(None)));
+        assert_eq!(observed(State::EXITED).await, Some(Health::Exited(None)));
     }
 }

@@ -36,6 +36,7 @@ fn node(text: &str) -> Node {
         availability: Availability::Active,
         capacity: Capacity::default(),
         used: Load::default(),
+        trouble: None,
         seen_at: Timestamp::UNIX_EPOCH,
     }
 }

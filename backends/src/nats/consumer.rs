@@ -31,6 +31,8 @@ pub(super) struct Deliveries {
     claim: Duration,
     /// None only while it is dropped.
     pull: Option<Pull>,
+    /// What has come and was not handed out yet.
+    found: Vec<Delivery>,
     /// When somebody last waited.
     waited: Instant,
     /// How often in a row a request was forgotten.
@@ -47,6 +49,7 @@ impl Deliveries {
             trigger: trigger.clone(),
             claim: Duration::from_nanos(place.config.ack_wait),
             pull: Some(pull),
+            found: Vec::new(),
             waited: Instant::now(),
             forgotten: 0,
         })
@@ -55,34 +58,41 @@ impl Deliveries {
     async fn wait(&mut self, max: usize) -> Result<Vec<Delivery>, Error> {
         // What came while nobody waited may have lost half of its claim already.
         let mut is_stale = self.waited.elapsed() > self.claim / 2;
+        if is_stale {
+            give_back(std::mem::take(&mut self.found)).await;
+        }
         loop {
-            let mut found = Vec::new();
-            while found.len() < max {
+            while self.found.len() < max {
                 let Some(message) = self.pull().ready() else {
                     break;
                 };
                 if is_stale {
                     hand_back(&self.link, &message).await;
                 } else {
-                    found.extend(self.delivery(message).await);
+                    self.find(message).await;
                 }
             }
             is_stale = false;
-            if !found.is_empty() {
-                return Ok(found);
+            if !self.found.is_empty() {
+                return Ok(self.hand_out(max));
             }
             if !self.pull().is_waiting() {
                 self.link.up().await?;
                 self.pull().request(max, Wait::Burst).await?;
             }
             if let Some(message) = self.first().await? {
-                found.extend(self.delivery(message).await);
-                self.gather(&mut found, max).await;
+                self.find(message).await;
+                self.gather(max).await;
             }
-            if !found.is_empty() {
-                return Ok(found);
+            if !self.found.is_empty() {
+                return Ok(self.hand_out(max));
             }
         }
+    }
+
+    fn hand_out(&mut self, max: usize) -> Vec<Delivery> {
+        let most = self.found.len().min(max);
+        self.found.drain(..most).collect()
     }
 
     /// The first message of a request, or none if another request is to be made.
@@ -121,15 +131,21 @@ impl Deliveries {
     }
 
     /// What comes with the first message.
-    async fn gather(&mut self, found: &mut Vec<Delivery>, max: usize) {
+    async fn gather(&mut self, max: usize) {
         let mut patience = Instant::now() + LINGER;
-        while found.len() < max && self.pull().is_waiting() {
+        while self.found.len() < max && self.pull().is_waiting() {
             let Ok(News::Message(message)) = timeout_at(patience, self.pull().next()).await else {
                 return;
             };
-            found.extend(self.delivery(message).await);
+            self.find(message).await;
             patience = Instant::now() + LINGER;
         }
+    }
+
+    /// Keeps the delivery that a message is, so that it is not forgotten if nobody waits for it any more.
+    async fn find(&mut self, message: Message) {
+        let delivery = self.delivery(message).await;
+        self.found.extend(delivery);
     }
 
     /// The delivery that a message is. One that is no event is settled, since it would come again for ever; it stays in the log.
@@ -189,13 +205,14 @@ impl Drop for Waiting<'_> {
 impl Drop for Deliveries {
     fn drop(&mut self) {
         let Some(pull) = self.pull.take() else { return };
-        let link = self.link.clone();
+        let (link, found) = (self.link.clone(), std::mem::take(&mut self.found));
         // Without a runtime there is nobody to hand back with; the claims end by themselves.
         if tokio::runtime::Handle::try_current().is_err() {
             return;
         }
         self.link.tracker().spawn(async move {
             let rest = async {
+                give_back(found).await;
                 let mut rest = std::pin::pin!(pull.close().await);
                 while let Some(message) = rest.next().await {
                     hand_back(&link, &message).await;
@@ -203,6 +220,15 @@ impl Drop for Deliveries {
             };
             let _ = timeout(link.deadline(), rest).await;
         });
+    }
+}
+
+/// Hands back what was found and never handed out.
+async fn give_back(found: Vec<Delivery>) {
+    for delivery in found {
+        if let Err(error) = delivery.claim.retry_after(Duration::ZERO).await {
+            tracing::debug!(sequence = delivery.sequence, %error, "a claim is left to end by itself");
+        }
     }
 }
 

@@ -26,6 +26,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// its answer was not waited for is recognised.
 const PATIENCE: (u32, Duration) = (8, Duration::from_millis(500));
 
+/// The renewals of a process fall together: at the multiples of this part of the time to live.
+const STEP: u32 = 12;
+
 /// The leases.
 pub(super) struct Bucket {
     link: Arc<Link>,
@@ -133,7 +136,7 @@ fn hold(terms: Arc<Terms>, asked: Instant) -> Held {
 
 /// Renews the lease until it is lost or ended.
 async fn renew(terms: &Terms, state: &watch::Sender<State>, ended: &CancellationToken) {
-    let mut wait = terms.ttl / 3;
+    let mut wait = terms.rest();
     loop {
         tokio::select! {
             () = ended.cancelled() => return,
@@ -157,7 +160,7 @@ async fn renew(terms: &Terms, state: &watch::Sender<State>, ended: &Cancellation
                     deadline: asked + surely(terms.ttl),
                     over: false,
                 });
-                wait = terms.ttl / 3;
+                wait = terms.rest();
             }
             Ok(_) => {
                 tracing::warn!(
@@ -178,6 +181,11 @@ async fn renew(terms: &Terms, state: &watch::Sender<State>, ended: &Cancellation
 }
 
 impl Terms {
+    /// How long the lease is left alone before it is renewed: a third of its time to live, or a bit less.
+    fn rest(&self) -> Duration {
+        self.link.together(self.ttl / 3, self.ttl / STEP)
+    }
+
     /// Renews the lease that has this revision; the new one, or none if it is somebody else's.
     async fn renew(&self, revision: Revision) -> Result<Option<Revision>, Error> {
         match self.write(revision).await {

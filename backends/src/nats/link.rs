@@ -48,6 +48,8 @@ pub(super) struct Link {
     deadline: Duration,
     news: watch::Receiver<News>,
     tracker: TaskTracker,
+    /// When it began: what recurs is timed from here, so that it recurs together.
+    began: Instant,
 }
 
 impl Link {
@@ -89,6 +91,7 @@ impl Link {
             deadline,
             news,
             tracker,
+            began: Instant::now(),
         };
         link.check_version()?;
         Ok(link)
@@ -109,6 +112,12 @@ impl Link {
 
     pub(super) fn deadline(&self) -> Duration {
         self.deadline
+    }
+
+    /// What is left of `wait` when its end is put back to a whole number of steps since the connection began: by less than a step. Of
+    /// hundreds that each recur after the same while, most then fall together, and an idle process wakes up for all of them at once.
+    pub(super) fn together(&self, wait: Duration, step: Duration) -> Duration {
+        aligned(self.began.elapsed(), wait, step)
     }
 
     /// Whether the connection is there.
@@ -373,6 +382,14 @@ async fn connect(
     }
 }
 
+/// How long to wait at a time so that the end is a whole number of steps, and at most `wait` away.
+fn aligned(now: Duration, wait: Duration, step: Duration) -> Duration {
+    let over = (now + wait).as_nanos() % step.as_nanos().max(1);
+    wait.saturating_sub(Duration::from_nanos(
+        u64::try_from(over).unwrap_or_default(),
+    ))
+}
+
 /// At once, then after 10 ms, and twice as long each time up to a quarter of a second.
 fn backoff(attempts: usize) -> Duration {
     match attempts {
@@ -386,6 +403,22 @@ fn backoff(attempts: usize) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_recurs_falls_together() {
+        let (wait, step) = (Duration::from_millis(3_333), Duration::from_millis(833));
+        let end = |now: u64| {
+            let now = Duration::from_millis(now);
+            now + aligned(now, wait, step)
+        };
+        for now in 0..5_000 {
+            let at = Duration::from_millis(now) + wait;
+            assert_eq!(end(now).as_millis() % step.as_millis(), 0);
+            assert!(end(now) <= at && end(now) + step > at);
+        }
+        // Once together, it stays so, a little late as a timer is.
+        assert_eq!(end(833 * 7 + 2), end(833 * 7));
+    }
 
     #[test]
     fn attempts_to_connect_wait_longer_each_time_and_never_long() {

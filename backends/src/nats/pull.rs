@@ -18,8 +18,8 @@ use tokio::time::Instant;
 /// it does not miss yet, so that they wait for the end of their claim; and each end costs a consumer that is idle a request.
 const EXPIRES: Duration = Duration::from_secs(8);
 
-/// How often the server says that it still has a request for which it has no message: once, half-way.
-const HEARTBEAT: Duration = Duration::from_secs(4);
+/// The requests of a process end together: at the multiples of this time.
+const STEP: Duration = Duration::from_secs(1);
 
 /// How long nothing may be heard before a request counts as forgotten.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -92,11 +92,13 @@ impl Pull {
     pub(super) async fn request(&mut self, batch: usize, wait: Wait) -> Result<(), Error> {
         self.serial += 1;
         let reply = format!("{}.{}", self.inbox, self.serial);
+        let expires = self.link.together(EXPIRES, STEP);
         let body = json!({
             "batch": batch,
             "no_wait": wait == Wait::Burst,
-            "expires": EXPIRES.as_nanos() as u64,
-            "idle_heartbeat": HEARTBEAT.as_nanos() as u64,
+            "expires": expires.as_nanos() as u64,
+            // The server says once, half-way, that it still has the request, if it has no message for it.
+            "idle_heartbeat": (expires / 2).as_nanos() as u64,
         });
         let connection = self.link.connection();
         let client = self.link.client();

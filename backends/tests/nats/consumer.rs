@@ -4,6 +4,8 @@ use crate::{DEADLINE, api, name, only, publish, subscribed, within};
 use belfry_mesh::port::Error;
 use futures::future;
 use serde_json::json;
+use std::future::Future;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -143,6 +145,43 @@ async fn a_dropped_consumer_hands_back_what_nobody_took() {
     let mut second = ports.events.consumer(&name()).await.unwrap();
     let delivery = only(within(second.next(1)).await.unwrap());
     assert_eq!((delivery.event.id.as_str(), delivery.attempt), ("e-1", 2));
+}
+
+#[tokio::test]
+async fn a_wait_that_is_given_up_just_when_an_event_comes_forgets_none() {
+    let (_nats, ports) = subscribed(Duration::from_secs(30)).await;
+    for round in 0..300 {
+        let mut consumer = ports.events.consumer(&name()).await.unwrap();
+        // As a pump does that is stopped: at any moment of what happens then.
+        let stopped = async {
+            let began = Instant::now();
+            let mut wait = Box::pin(consumer.next(10));
+            let moment = Duration::from_micros(1_000 + round * 10);
+            let found = future::poll_fn(|context| {
+                let found = wait.as_mut().poll(context);
+                if found.is_pending() && began.elapsed() >= moment {
+                    return Poll::Ready(None);
+                }
+                context.waker().wake_by_ref();
+                found.map(Some)
+            });
+            found.await
+        };
+        let id = format!("e-{round}");
+        let (found, ()) = within(future::join(stopped, publish(&ports, &id))).await;
+        drop(consumer);
+        let deliveries = match found {
+            Some(deliveries) => deliveries.unwrap(),
+            None => {
+                let mut heir = ports.events.consumer(&name()).await.unwrap();
+                let again = timeout(Duration::from_secs(3), heir.next(10));
+                again.await.expect("it was forgotten").unwrap()
+            }
+        };
+        let delivery = only(deliveries);
+        assert_eq!(delivery.event.id.as_str(), id);
+        delivery.claim.ack().await.unwrap();
+    }
 }
 
 #[tokio::test]

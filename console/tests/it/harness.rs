@@ -3,13 +3,14 @@
 use crate::document::Document;
 use crate::forgetful::Forgetful;
 use crate::http::{Answer, Request};
+use crate::stamped::Stamped;
 use anyhow::Result;
 use async_trait::async_trait;
 use belfry_backends::clock::System;
 use belfry_console::{Config, Console, Error};
 use belfry_mesh::control::Probation;
 use belfry_mesh::event::Proven;
-use belfry_mesh::node::{Availability, Capacity, Load, Node};
+use belfry_mesh::node::{Availability, Capacity, HEARTBEAT, Load, Node};
 use belfry_mesh::outcome::{DeadLetter, Holder, Outcome, Status};
 use belfry_mesh::package::{Kind, Manifest, PackageName};
 use belfry_mesh::placement::Slot;
@@ -94,7 +95,8 @@ impl Setup {
 
         let agent = (TaskTracker::new(), CancellationToken::new());
         if self.agent {
-            let running = play_agent(ports.clone());
+            let ports = ports.clone();
+            let running = async move { tokio::join!(play_agent(ports.clone()), beat(&ports)) };
             let stop = agent.1.clone();
             agent
                 .0
@@ -140,6 +142,7 @@ impl Setup {
             ..Config::new(directory.join("console"))
         };
         let mut ports = ports.clone();
+        ports.state = Arc::new(Stamped(ports.state));
         if self.forgetful {
             ports.events = Arc::new(Forgetful(ports.events));
         }
@@ -392,8 +395,9 @@ async fn play_agent(ports: Ports) {
                 if trigger.manifest.version().major == 6 && trigger.fallback.is_some() {
                     let (found, by) = (Probation::Failed("it never got healthy".into()), "n1");
                     let of = (&trigger, entry.revision);
-                    let (state, clock) = (ports.state.as_ref(), ports.clock.as_ref());
-                    control::end_probation(state, clock, of, &found, by)
+                    let (state, events) = (ports.state.as_ref(), ports.events.as_ref());
+                    let clock = ports.clock.as_ref();
+                    control::end_probation(state, events, clock, of, &found, by)
                         .await
                         .unwrap();
                     continue;
@@ -403,6 +407,14 @@ async fn play_agent(ports: Ports) {
             Change::Deleted { key, .. } => empty_slots(&ports, &key, 0).await,
             Change::Current => {}
         }
+    }
+}
+
+/// Says again and again that node `n1` is there.
+async fn beat(ports: &Ports) {
+    loop {
+        tokio::time::sleep(HEARTBEAT).await;
+        put_node(ports, "n1", System.now()).await;
     }
 }
 

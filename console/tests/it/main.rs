@@ -21,4 +21,5 @@ mod mcps;
 mod nodes;
 mod refusals;
 mod shutdown;
+mod stamped;
 mod versions;

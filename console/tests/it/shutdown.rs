@@ -1,8 +1,10 @@
 //! What is under way when a client goes away, and when the console does.
 
-use crate::harness::{SOON, Setup};
+use crate::harness::{SOON, Setup, put_node};
 use crate::http::Request;
+use belfry_backends::clock::System;
 use belfry_console::Error;
+use belfry_mesh::port::clock::Clock;
 use belfry_mesh::port::state::Bucket;
 use belfry_mesh::trigger::{SlotState, SlotStatus};
 use belfry_mesh::{NodeName, TriggerName, port};
@@ -52,7 +54,8 @@ async fn a_client_that_hangs_up_interrupts_no_command() {
     mesh.send(install()).await;
     let hook = TriggerName::parse("hook").unwrap();
     assert!(mesh.ports.events.backlog(&hook).await.is_ok());
-    // A slot that nobody empties lets the command wait before its last step.
+    // A slot that nobody empties, of a node that lives, lets the command wait before its last step.
+    put_node(&mesh.ports, "n1", System.now()).await;
     mesh.ports
         .state
         .put(Bucket::Status, "hook.0", slot())

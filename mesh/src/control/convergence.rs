@@ -1,14 +1,17 @@
 //! What agents have made of the desired state so far, and waiting until they have.
 
+use super::heard::{Heard, LOOK_AGAIN, Seen};
 use super::{Control, Error, Status, decode_slot, status};
 use crate::name::TriggerName;
-use crate::node::Node;
-use crate::placement::Slot;
 use crate::port::Error as PortError;
-use crate::port::state::{Bucket, Change as Seen, Revision, State};
+use crate::port::clock::Clock;
+use crate::port::state::{Bucket, Revision, State};
 use crate::trigger::{SlotStatus, Trigger};
 use futures::StreamExt;
+use futures::future::{Either, select};
+use futures::stream;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 impl Control {
     pub(super) async fn observe(
@@ -17,12 +20,12 @@ impl Control {
         revision: Revision,
     ) -> Result<Status, Error> {
         let slots = slots(self.state.as_ref()).await?.remove(&trigger.name);
-        let nodes = self.live_nodes().await?;
+        let heard = self.heard().await?;
         Ok(Status::of(
             trigger,
             revision,
             slots.unwrap_or_default(),
-            &nodes,
+            &heard,
         ))
     }
 
@@ -32,8 +35,8 @@ impl Control {
         trigger: &Trigger,
         revision: Revision,
     ) -> Result<(), Error> {
-        self.await_slots(&trigger.name, |slots| {
-            status::is_settled(trigger, revision, slots)
+        self.await_slots(&trigger.name, |slots, heard| {
+            status::is_settled(trigger, revision, slots, heard)
         })
         .await
     }
@@ -41,58 +44,44 @@ impl Control {
     pub(super) async fn await_slots(
         &self,
         name: &TriggerName,
-        settled: impl Fn(&BTreeMap<u32, SlotStatus>) -> bool,
+        settled: impl Fn(&BTreeMap<u32, SlotStatus>, &Heard) -> bool,
     ) -> Result<(), Error> {
-        let settled = |slots: &BTreeMap<Slot, SlotStatus>| {
-            let own = slots.iter().filter(|(slot, _)| &slot.trigger == name);
-            settled(
-                &own.map(|(slot, status)| (slot.index, status.clone()))
-                    .collect(),
-            )
-        };
-        let patience = self.clock.sleep(self.patience);
-        await_status(self.state.as_ref(), patience, settled).await
+        let settled = |seen: &Seen| settled(&seen.of(name), &seen.heard);
+        let (state, clock) = (self.state.as_ref(), self.clock.as_ref());
+        await_seen(state, clock, self.patience, settled).await
     }
 
-    pub(super) async fn live_nodes(&self) -> Result<Vec<Node>, PortError> {
-        let now = self.clock.now();
-        let entries = self.state.list(Bucket::Nodes).await?;
-        let nodes = entries
-            .iter()
-            .filter_map(|entry| serde_json::from_slice::<Node>(&entry.value).ok());
-        let mut nodes: Vec<Node> = nodes.filter(|node| node.is_live(now)).collect();
-        nodes.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(nodes)
+    pub(super) async fn heard(&self) -> Result<Heard, PortError> {
+        Heard::read(self.state.as_ref(), self.clock.now()).await
     }
 }
 
-/// Waits until what holders report is so, or patience ends.
-pub(super) async fn await_status(
+/// Waits until what holders and nodes report is so, or patience ends.
+pub(super) async fn await_seen(
     state: &dyn State,
-    patience: impl Future<Output = ()> + Unpin,
-    settled: impl Fn(&BTreeMap<Slot, SlotStatus>) -> bool,
+    clock: &dyn Clock,
+    patience: Duration,
+    settled: impl Fn(&Seen) -> bool,
 ) -> Result<(), Error> {
-    let mut watch = state.watch(Bucket::Status).await?;
+    let of = |bucket| move |change| (bucket, change);
+    let slots = state.watch(Bucket::Status).await?;
+    let nodes = state.watch(Bucket::Nodes).await?;
+    let mut changes = stream::select(slots.map(of(Bucket::Status)), nodes.map(of(Bucket::Nodes)));
     let follow = async {
-        let mut slots: BTreeMap<Slot, SlotStatus> = BTreeMap::new();
-        let mut current = false;
-        while let Some(change) = watch.next().await {
-            match change {
-                Seen::Put(entry) => slots.extend(decode_slot(&entry)),
-                Seen::Deleted { key, .. } => {
-                    if let Some(slot) = Slot::parse(&key) {
-                        slots.remove(&slot);
-                    }
-                }
-                Seen::Current => current = true,
+        let mut seen = Seen::default();
+        loop {
+            match select(changes.next(), clock.sleep(LOOK_AGAIN)).await {
+                Either::Left((Some((bucket, change)), _)) => seen.see(bucket, change),
+                Either::Left((None, _)) => return,
+                Either::Right(_) => {}
             }
-            if current && settled(&slots) {
+            if seen.at(clock.now()) && settled(&seen) {
                 return;
             }
         }
     };
     futures::pin_mut!(follow);
-    futures::future::select(follow, patience).await;
+    select(follow, clock.sleep(patience)).await;
     Ok(())
 }
 

@@ -2,7 +2,9 @@
 
 use super::{Error, Install};
 use crate::name::TriggerName;
+use crate::node::Node;
 use crate::package::{Kind, Source};
+use crate::placement::{Unfit as Misfit, fits};
 use crate::port::log::Subscription;
 use crate::port::packages::Found;
 use crate::signature::SecretRef;
@@ -272,6 +274,70 @@ pub(super) fn confirm(trigger: &Trigger, revision: u64) -> (Trigger, String) {
     };
     let what = format!("the update to {} held", trigger.manifest.version());
     (confirmed, what)
+}
+
+/// What becomes of a trigger whose update did not hold, and that has nothing to go back to: it keeps what it has, and says so.
+pub(super) fn keep(trigger: &Trigger, revision: u64, why: &str) -> (Trigger, String) {
+    let (kept, _) = confirm(trigger, revision);
+    let what = format!(
+        "the update to {} did not hold: {why}; the revision to go back to is no longer kept",
+        trigger.manifest.version()
+    );
+    (kept, what)
+}
+
+/// The revision to go back to where none is named: the last with another package, but for one that did not hold.
+pub(super) fn way_back<'a>(
+    now: &Trigger,
+    current: u64,
+    kept: &'a [(Trigger, u64)],
+) -> Result<&'a (Trigger, u64), Error> {
+    let rejected = now.rejected.as_ref();
+    let bad = rejected.and_then(|rejected| kept.iter().find(|(_, at)| *at == rejected.revision));
+    let earlier = kept.iter().rev().filter(|(_, at)| *at < current);
+    let mut others = earlier.filter(|(trigger, _)| trigger.manifest != now.manifest);
+    let found =
+        others.find(|(trigger, _)| bad.is_none_or(|(bad, _)| bad.manifest != trigger.manifest));
+    found.ok_or_else(|| match (bad, rejected) {
+        (Some(_), Some(rejected)) => Error::RolledBack {
+            name: now.name.clone(),
+            version: rejected.version.clone(),
+            revision: rejected.revision,
+        },
+        _ => Error::NoRevision {
+            name: now.name.clone(),
+            asked: None,
+        },
+    })
+}
+
+/// Refuses a change to what no live node may run, ever: none is as it asks. Where there is no node, none is known to be unlike.
+pub(super) fn placeable<'a>(
+    decision: Decision,
+    nodes: impl IntoIterator<Item = &'a Node>,
+) -> Result<Decision, Error> {
+    let Decision::Write(trigger, _) = &decision else {
+        return Ok(decision);
+    };
+    let mut reasons = Vec::new();
+    for node in nodes {
+        match fits(trigger, node) {
+            Err(why @ Misfit::Constraint(_)) => {
+                reasons.push(format!("node `{}` {why}", node.name));
+            }
+            // What else there is against it may pass.
+            Ok(()) | Err(_) => return Ok(decision),
+        }
+    }
+    if reasons.is_empty() {
+        return Ok(decision);
+    }
+    Err(Error::Unfit(format!(
+        "no node may run `{}` with version {} of its package: {}",
+        trigger.name,
+        trigger.manifest.version(),
+        reasons.join(", ")
+    )))
 }
 
 /// The place in the event log that a trigger needs.

@@ -20,6 +20,19 @@ pub enum Error {
         /// The revision that was asked for; the last one with another package if none was.
         asked: Option<u64>,
     },
+    /// There is nothing to go back to but the update that did not hold.
+    #[error(
+        "`{name}` was rolled back from {version} by itself already, and has had no other version of its package that is kept; \
+         `belfry rollback {name} --to {revision}` takes {version} back all the same"
+    )]
+    RolledBack {
+        /// The trigger.
+        name: TriggerName,
+        /// The version that did not hold.
+        version: String,
+        /// The revision that brought it.
+        revision: u64,
+    },
     /// The name belongs to something else.
     #[error(
         "the name `{name}` is taken by {what}; uninstall it first, or install under another name"
@@ -71,6 +84,7 @@ impl Error {
             Self::NotInstalled(_)
             | Self::NoNode(_)
             | Self::NoRevision { .. }
+            | Self::RolledBack { .. }
             | Self::Packages(P::NotFound { .. } | P::UnknownRegistry { .. }) => S::NOT_FOUND,
             Self::NameTaken { .. } | Self::Port(port::Error::Conflict { .. }) => S::CONFLICT,
             Self::Unfit(_) | Self::Name(_) | Self::Target(_) | Self::Package(_) => S::BAD_REQUEST,

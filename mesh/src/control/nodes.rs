@@ -1,9 +1,12 @@
 //! Nodes, as operators see and steer them.
 
-use super::convergence::{await_status, slots};
-use super::{Control, Error};
-use crate::name::NodeName;
-use crate::node::{Availability, Capacity, LIVE_FOR, Load, Node, Wanted, wanted_key, wanted_of};
+use super::convergence::{await_seen, slots};
+use super::heard::{Heard, Seen};
+use super::{Control, Error, decode, decode_slot};
+use crate::name::{NodeName, TriggerName};
+use crate::node::{Availability, Capacity, LIVE_FOR, Load, Wanted, is_live, wanted_key, wanted_of};
+use crate::placement::Slot;
+use crate::port::Error as PortError;
 use crate::port::Ports;
 use crate::port::clock::Clock;
 use crate::port::state::{Bucket, State};
@@ -44,7 +47,7 @@ pub struct NodeStatus {
     pub capacity: Capacity,
     /// What the slots that it holds take of that.
     pub used: Load,
-    /// When its agent was last heard of.
+    /// When its agent was last heard of, by the clock of the state.
     pub seen_at: Timestamp,
     /// The slots that it holds.
     pub slots: Vec<Held>,
@@ -97,28 +100,28 @@ impl Nodes {
     pub async fn list(&self) -> Result<Vec<NodeStatus>, Error> {
         let now = self.clock.now();
         let mut held: BTreeMap<NodeName, Vec<Held>> = BTreeMap::new();
+        let replicas = self.replicas().await?;
         for (trigger, slots) in slots(self.state.as_ref()).await? {
-            for (slot, status) in slots {
+            let replicas = replicas.get(&trigger).copied().unwrap_or_default();
+            for (slot, status) in slots.into_iter().filter(|(slot, _)| *slot < replicas) {
                 let one = Held::of(trigger.as_str(), slot, &status);
                 held.entry(status.node).or_default().push(one);
             }
         }
-        let (mut nodes, mut wanted) = (Vec::new(), BTreeMap::new());
-        for entry in self.state.list(Bucket::Nodes).await? {
-            if let Some(node) = wanted_of(&entry.key) {
-                wanted.extend(serde_json::from_slice::<Wanted>(&entry.value).map(|it| (node, it)));
-            } else if let Ok(node) = serde_json::from_slice::<Node>(&entry.value) {
-                nodes.push(node);
-            }
-        }
-        let mut list: Vec<NodeStatus> = nodes
-            .into_iter()
-            .map(|node| NodeStatus {
-                live: node.is_live(now),
+        let entries = self.state.list(Bucket::Nodes).await?;
+        let wanted = entries.iter().filter_map(|entry| {
+            let wanted = serde_json::from_slice::<Wanted>(&entry.value).ok()?;
+            Some((wanted_of(&entry.key)?, wanted))
+        });
+        let mut wanted: BTreeMap<NodeName, Wanted> = wanted.collect();
+        let mut list: Vec<NodeStatus> = Heard::of(&entries, now)
+            .all()
+            .map(|(node, heard_at)| NodeStatus {
+                live: is_live(heard_at, now),
                 slots: held.remove(&node.name).unwrap_or_default(),
                 availability: wanted
                     .get(&node.name)
-                    .map_or(node.availability, |wanted: &Wanted| wanted.availability),
+                    .map_or(node.availability, |wanted| wanted.availability),
                 change: wanted.remove(&node.name).map(|wanted| wanted.change),
                 name: node.name,
                 version: node.version,
@@ -126,7 +129,7 @@ impl Nodes {
                 labels: node.labels,
                 capacity: node.capacity,
                 used: node.used,
-                seen_at: node.seen_at,
+                seen_at: heard_at,
             })
             .collect();
         // What an operator wants of a node outlives its agent, and must be seen to be taken back.
@@ -184,15 +187,21 @@ impl Nodes {
                 .await?;
         }
         if availability == Availability::Drained && before.live {
-            let patience = self.clock.sleep(self.patience);
-            let left =
-                |slots: &BTreeMap<_, SlotStatus>| slots.values().all(|status| &status.node != name);
-            await_status(self.state.as_ref(), patience, left).await?;
+            let replicas = self.replicas().await?;
+            // One that dies meanwhile holds nothing any more.
+            let left = |seen: &Seen| {
+                let mut slots = seen.slots.iter();
+                let there = |slot: &Slot| Some(&slot.index) < replicas.get(&slot.trigger);
+                !seen.heard.is_live(name)
+                    || !slots.any(|(slot, status)| &status.node == name && there(slot))
+            };
+            let (state, clock) = (self.state.as_ref(), self.clock.as_ref());
+            await_seen(state, clock, self.patience, left).await?;
         }
         self.status(name).await
     }
 
-    /// Forgets a node that is dead, and what was wanted of it.
+    /// Forgets a node that is dead, what it said of its slots, and what was wanted of it.
     ///
     /// # Errors
     /// [`Error::NoNode`]; [`Error::Unfit`] if it lives.
@@ -203,10 +212,33 @@ impl Nodes {
                 LIVE_FOR.as_secs()
             )));
         }
+        for entry in self.state.list(Bucket::Status).await? {
+            if decode_slot(&entry).is_none_or(|(_, status)| &status.node != name) {
+                continue;
+            }
+            let deleted = self
+                .state
+                .delete(Bucket::Status, &entry.key, Some(entry.revision));
+            match deleted.await {
+                // Another node has just taken it over.
+                Ok(()) | Err(PortError::Conflict { .. }) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
         for key in [name.as_str(), &wanted_key(name)] {
             self.state.delete(Bucket::Nodes, key, None).await?;
         }
         Ok(())
+    }
+
+    /// How many slots each trigger has.
+    async fn replicas(&self) -> Result<BTreeMap<TriggerName, u32>, PortError> {
+        let mut replicas = BTreeMap::new();
+        for entry in self.state.list(Bucket::Triggers).await? {
+            let trigger = decode(&entry)?;
+            replicas.insert(trigger.name, trigger.replicas);
+        }
+        Ok(replicas)
     }
 }
 

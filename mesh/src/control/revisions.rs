@@ -1,9 +1,10 @@
 //! The revisions of a trigger: what they changed, the way back to one, and what agents decide about an update on probation.
 
-use super::{Control, Done, Error, decide, decode, encode};
+use super::{Control, Done, Error, decide, decode, encode, subscribe};
 use crate::name::TriggerName;
 use crate::port::Error as PortError;
 use crate::port::clock::Clock;
+use crate::port::log::EventLog;
 use crate::port::state::{Bucket, Revision, State};
 use crate::trigger::{Change, Desired, Trigger};
 use jiff::Timestamp;
@@ -54,11 +55,12 @@ impl Control {
         Ok(kept.into_iter().rev().map(revised).collect())
     }
 
-    /// Gives a trigger the package back that it had in an earlier revision: the one that is named, or the last that had another.
-    /// Its configuration stays as it is.
+    /// Gives a trigger the package back that it had in an earlier revision: the one that is named, or the last that had another,
+    /// but for one that did not hold. Its configuration stays as it is.
     ///
     /// # Errors
-    /// [`Error::NotInstalled`]; [`Error::NoRevision`] if it is not kept, or there is nothing to go back to.
+    /// [`Error::NotInstalled`]; [`Error::NoRevision`] or [`Error::RolledBack`] if it is not kept, or there is nothing to go back
+    /// to; [`Error::Unfit`] if no node may run it.
     pub async fn rollback(
         &self,
         name: &TriggerName,
@@ -67,21 +69,22 @@ impl Control {
     ) -> Result<Done, Error> {
         let (now, current) = self.installed(name).await?;
         let kept = kept(self.state.as_ref(), name).await?;
-        let wanted = |(trigger, revision): &&(Trigger, Revision)| match to {
-            Some(to) => *revision == to,
-            None => *revision < current && trigger.manifest != now.manifest,
-        };
-        let (old, old_revision) =
-            kept.iter()
-                .rev()
-                .find(wanted)
-                .ok_or_else(|| Error::NoRevision {
+        let (old, old_revision) = match to {
+            Some(to) => {
+                let found = kept.iter().find(|(_, revision)| *revision == to);
+                found.ok_or_else(|| Error::NoRevision {
                     name: name.clone(),
-                    asked: to,
-                })?;
-        let back = |trigger: &Trigger, _| decide::rollback(trigger, old, *old_revision);
-        let done = self.change(name, back, by).await?;
-        self.resubscribe(done).await
+                    asked: Some(to),
+                })?
+            }
+            None => decide::way_back(&now, current, &kept)?,
+        };
+        let heard = self.heard().await?;
+        let back = |trigger: &Trigger, _| {
+            let back = decide::rollback(trigger, old, *old_revision)?;
+            decide::placeable(back, heard.live())
+        };
+        self.change(name, back, by).await
     }
 }
 
@@ -109,13 +112,14 @@ pub enum Probation {
     Failed(String),
 }
 
-/// Ends the probation of an update: confirms it, or takes it back. Nothing is done if the trigger has changed since `revision`.
-/// Answers whether something was.
+/// Ends the probation of an update: confirms it, or takes it back, with its place in the event log. Nothing is done if the
+/// trigger has changed since `revision`. Answers whether something was.
 ///
 /// # Errors
-/// If the state cannot be read or written; the same may work later.
+/// If the state cannot be read or written; the same may work later. If the place in the log could not be changed after that.
 pub async fn end_probation(
     state: &dyn State,
+    events: &dyn EventLog,
     clock: &dyn Clock,
     (trigger, revision): (&Trigger, Revision),
     found: &Probation,
@@ -130,7 +134,7 @@ pub async fn end_probation(
             match fallback {
                 Some((to, at)) => decide::reject(trigger, revision, (to, *at), why, now),
                 // Too many changes since: there is nothing to go back to any more.
-                None => decide::confirm(trigger, revision),
+                None => decide::keep(trigger, revision, why),
             }
         }
     };
@@ -144,6 +148,10 @@ pub async fn end_probation(
         .update(Bucket::Triggers, key, encode(&next), revision)
         .await
     {
+        Ok(_) if next.manifest != trigger.manifest => {
+            subscribe(events, &next).await?;
+            Ok(true)
+        }
         Ok(_) => Ok(true),
         Err(PortError::Conflict { .. }) => Ok(false),
         Err(other) => Err(other),

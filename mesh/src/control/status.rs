@@ -1,6 +1,6 @@
 //! How a trigger is: what should be beside what is, in the words that existing clients know, and some of our own.
 
-use crate::node::Node;
+use super::heard::Heard;
 use crate::package::{Kind, Manifest, Source};
 use crate::placement::{Constraint, Slot, fits};
 use crate::target::Target;
@@ -55,7 +55,7 @@ pub struct Status {
     /// Why it does not run, in words, when there is something to say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// What its holders report, by slot.
+    /// What its holders report, by slot; of one whose node is dead, what it said last.
     pub slots: BTreeMap<u32, SlotStatus>,
 }
 
@@ -74,14 +74,16 @@ pub enum RunState {
 impl Status {
     /// Puts together what should be and what is reported.
     #[must_use]
-    pub fn of(
+    pub(super) fn of(
         trigger: &Trigger,
         revision: u64,
-        slots: BTreeMap<u32, SlotStatus>,
-        nodes: &[Node],
+        mut slots: BTreeMap<u32, SlotStatus>,
+        heard: &Heard,
     ) -> Self {
-        let state = run_state(&slots);
-        let container = slots.values().find_map(|slot| slot.container_name.clone());
+        slots.retain(|index, _| *index < trigger.replicas);
+        let held = heard.held(trigger.replicas, &slots);
+        let state = run_state(&held);
+        let container = held.values().find_map(|slot| slot.container_name.clone());
         let first = Slot {
             trigger: trigger.name.clone(),
             index: 0,
@@ -105,13 +107,13 @@ impl Status {
             revision,
             change: trigger.change.what.clone(),
             rejected: trigger.rejected.clone(),
-            detail: detail(trigger, &slots, nodes),
+            detail: detail(trigger, &slots, heard),
             slots,
         }
     }
 }
 
-fn run_state(slots: &BTreeMap<u32, SlotStatus>) -> RunState {
+fn run_state(slots: &BTreeMap<u32, &SlotStatus>) -> RunState {
     if slots.values().any(|slot| slot.serving.is_some()) {
         RunState::Running
     } else if slots.is_empty() || slots.values().all(|slot| slot.state == SlotState::Starting) {
@@ -121,12 +123,21 @@ fn run_state(slots: &BTreeMap<u32, SlotStatus>) -> RunState {
     }
 }
 
-fn detail(trigger: &Trigger, slots: &BTreeMap<u32, SlotStatus>, nodes: &[Node]) -> Option<String> {
-    if let Some(told) = slots.values().find_map(|slot| slot.detail.clone()) {
+fn detail(trigger: &Trigger, slots: &BTreeMap<u32, SlotStatus>, heard: &Heard) -> Option<String> {
+    let held = heard.held(trigger.replicas, slots);
+    if let Some(told) = held.values().find_map(|slot| slot.detail.clone()) {
         return Some(told);
     }
-    if slots.len() < trigger.replicas as usize {
-        return Some(unplaced(trigger, slots.len(), nodes));
+    if held.len() < trigger.replicas as usize {
+        let dead = slots.iter().find(|(index, _)| !held.contains_key(index));
+        let dead = dead.map(|(index, status)| heard.silence(&status.node, *index));
+        let unplaced = unplaced(trigger, held.len(), heard);
+        return Some(
+            dead.into_iter()
+                .chain([unplaced])
+                .collect::<Vec<_>>()
+                .join("; "),
+        );
     }
     if let Some(rejected) = &trigger.rejected {
         return Some(format!(
@@ -150,32 +161,35 @@ fn detail(trigger: &Trigger, slots: &BTreeMap<u32, SlotStatus>, nodes: &[Node]) 
 }
 
 /// Why slots have no node, in words.
-fn unplaced(trigger: &Trigger, held: usize, nodes: &[Node]) -> String {
+fn unplaced(trigger: &Trigger, held: usize, heard: &Heard) -> String {
     let have = match (held, trigger.replicas) {
         (0, 1) => "no node has taken it yet".to_owned(),
         (held, wanted) => format!("{held} of its {wanted} slots have a node"),
     };
-    let reasons: Vec<String> = nodes
-        .iter()
+    let reasons: Vec<String> = heard
+        .live()
         .filter_map(|node| Some(format!("`{}` {}", node.name, fits(trigger, node).err()?)))
         .collect();
-    if nodes.is_empty() {
+    let nodes = heard.live().count();
+    if nodes == 0 {
         format!("{have}; is an agent running? (`belfry agent`)")
-    } else if reasons.len() == nodes.len() {
+    } else if reasons.len() == nodes {
         format!("{have}, and none may: node {}", reasons.join(", node "))
     } else {
         have
     }
 }
 
-/// Whether every slot is at the revision of this record and as it should be. One that is in error is as far as it gets, unless
+/// Whether every slot is held at the revision of this record and as it should be. One that is in error is as far as it gets, unless
 /// an update on probation is about to be taken back for it.
 pub(super) fn is_settled(
     trigger: &Trigger,
     revision: u64,
     slots: &BTreeMap<u32, SlotStatus>,
+    heard: &Heard,
 ) -> bool {
-    let settled = |slot: &SlotStatus| {
+    let held = heard.held(trigger.replicas, slots);
+    let settled = |slot: &&SlotStatus| {
         slot.revision >= revision
             && match slot.state {
                 SlotState::Starting => false,
@@ -185,5 +199,5 @@ pub(super) fn is_settled(
                 SlotState::Error => trigger.fallback.is_none(),
             }
     };
-    slots.len() == trigger.replicas as usize && slots.values().all(settled)
+    held.len() == trigger.replicas as usize && held.values().all(settled)
 }

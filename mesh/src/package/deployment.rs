@@ -198,6 +198,21 @@ impl Deployment {
     }
 }
 
+impl Deployment {
+    /// Whether a container of a package of this kind takes a port of its node that it names itself, so that two cannot run at
+    /// once. The port that a trigger takes events on is not published.
+    #[must_use]
+    pub fn takes_a_port(&self, kind: Kind) -> bool {
+        let takes_events = |port: &Port| {
+            let inside = port.container.resolve(|_| None).ok();
+            kind == Kind::Trigger && inside.and_then(|port| port.parse().ok()) == Some(self.port)
+        };
+        self.ports
+            .iter()
+            .any(|port| port.host.is_some() && !takes_events(port))
+    }
+}
+
 impl Build {
     fn read(node: &Node<'_>) -> Result<Self, Error> {
         let object = node.object()?;

@@ -103,6 +103,7 @@ mod tests {
             availability: crate::node::Availability::Active,
             capacity: crate::node::Capacity::default(),
             used: crate::node::Load::default(),
+            trouble: None,
             seen_at: jiff::Timestamp::UNIX_EPOCH,
         }
     }

@@ -40,7 +40,7 @@ async fn runtime_with(
         node: NodeName::parse(node)?,
     });
     adapt(&mut config);
-    let http = reqwest::Client::builder().no_proxy().build()?;
+    let http = belfry_agent::client().build()?;
     Ok(Docker::connect(config, http).await?)
 }
 
@@ -337,5 +337,73 @@ async fn a_pull_that_takes_long_does_not_hold_up_an_end() -> Result<()> {
         "{given_up:?}"
     );
     assert_eq!(containers.names()?, [""; 0]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pull_that_takes_too_long_is_given_up_and_says_so() -> Result<()> {
+    let (containers, registry) = (Containers::of_this_test()?, registry::Mute::start().await?);
+    let runtime = runtime_with(&containers, "a", |config| {
+        config.fetch = Duration::from_secs(1);
+    })
+    .await?;
+    let image = format!("{}/bell:1", registry.place());
+    let spec = service("bell", &json!({"image": image}))?;
+    let given_up = soon("an answer", runtime.start(&spec)).await?;
+    let words = given_up.err().context("there is no such image")?;
+    assert!(matches!(words, Error::Unrunnable { .. }), "{words}");
+    let words = words.to_string();
+    assert!(words.contains("could not be pulled within 1s"), "{words}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_started_twice_at_once_has_no_twin() -> Result<()> {
+    let (containers, image) = (Containers::of_this_test()?, foreign::image()?);
+    let runtime = runtime(&containers, "a").await?;
+    let spec = service("bell", &json!({"image": image.0, "port": 9000}))?;
+    let starts = (0..4).map(|_| runtime.start(&spec));
+    let started = futures::future::try_join_all(starts).await?;
+    assert!(started.iter().all(|found| found.id == started[0].id));
+    assert_eq!(containers.names()?.len(), 1);
+    Ok(())
+}
+
+/// Volumes of a test. They go with it.
+struct Volumes<'a>(&'a Containers);
+
+impl Volumes<'_> {
+    fn names(&self) -> Result<Vec<String>> {
+        let filter = format!("label=belfry.mesh={}", self.0.mesh);
+        let listed = docker(&["volume", "ls", "--quiet", "--filter", &filter])?;
+        Ok(listed.lines().map(str::to_owned).collect())
+    }
+}
+
+impl Drop for Volumes<'_> {
+    fn drop(&mut self) {
+        for name in self.names().unwrap_or_default() {
+            docker(&["volume", "rm", "--force", &name]).ok();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_volume_is_its_trigger_s_own_and_stays_and_a_service_s_port_is_published() -> Result<()> {
+    let (containers, image) = (Containers::of_this_test()?, foreign::image()?);
+    let (runtime, volumes) = (runtime(&containers, "a").await?, Volumes(&containers));
+    let deployment = json!({
+        "image": image.0, "ports": [{"container": 9000}],
+        "volumes": [{"host": "history", "container": "/history"}],
+    });
+    let started = runtime.start(&service("bell", &deployment)?).await?;
+    let published = docker(&["port", &started.id, "9000/tcp"])?;
+    ensure!(published.starts_with("127.0.0.1:"), "{published}");
+    runtime.remove(&started.id, AT_ONCE).await?;
+    let own = format!("belfry.{}.bell.history", containers.mesh);
+    assert_eq!(volumes.names()?, [own.as_str()]);
+    let format = "{{index .Labels \"belfry.trigger\"}}";
+    let trigger = docker(&["volume", "inspect", "--format", format, &own])?;
+    assert_eq!(trigger, "bell");
     Ok(())
 }

@@ -184,8 +184,14 @@ fn what_the_operator_has_allowed_is_given() {
         (mounts[0].source.as_deref(), mounts[0].read_only),
         (Some("/srv/bell"), Some(true))
     );
-    // No other trigger has a volume of that name.
-    assert_eq!(mounts[1].source.as_deref(), Some("belfry-bell-history"));
+    // No other trigger has a volume of that name, nor another mesh.
+    assert_eq!(mounts[1].source.as_deref(), Some("belfry.m.bell.history"));
+    let options = mounts[1].volume_options.clone().unwrap();
+    let labels = options.labels.unwrap();
+    assert_eq!(
+        (&*labels["belfry.mesh"], &*labels["belfry.trigger"]),
+        ("m", "bell")
+    );
 }
 
 #[test]
@@ -254,15 +260,15 @@ fn what_comes_of_the_node_s_secrets_is_put_in_only_where_the_operator_allows_it(
     };
     assert_eq!(
         source(deployment(), &with("HIDDEN")),
-        "belfry-bell-v-of-the-node"
+        "belfry.m.bell.v-of-the-node"
     );
     // What the trigger was given for itself comes before the node's, and a secret by name is never put in.
     let volumes =
         json!({"volumes": [{"host": "v-${PORT}-${TOKEN:-none}-${ELSE:-1}", "container": "/v"}]});
     for (name, wanted) in [
-        ("PORT", "belfry-bell-v-9100-none-1"),
-        ("TOKEN", "belfry-bell-v-9100-none-1"),
-        ("ELSE", "belfry-bell-v-9100-none-of-the-node"),
+        ("PORT", "belfry.m.bell.v-9100-none-1"),
+        ("TOKEN", "belfry.m.bell.v-9100-none-1"),
+        ("ELSE", "belfry.m.bell.v-9100-none-of-the-node"),
     ] {
         assert_eq!(source(volumes.clone(), &with(name)), wanted, "{name}");
     }
@@ -290,18 +296,54 @@ fn a_package_that_no_process_could_be_told_is_refused() {
 }
 
 #[test]
-fn nobody_is_root() {
+fn a_service_s_port_is_published() {
+    let service = json!({
+        "manifest": 2, "name": "bell", "version": "1.0.0", "type": "mcp", "description": "for a test",
+        "deployment": {"image": "bell:1", "ports": [{"host": 8090, "container": 9000}]},
+    });
+    let spec = of(&service);
+    assert_eq!(spec.manifest.deployment().port, 9000);
+    let made = container(&spec, "image", &config(Policy::default())).unwrap();
+    let bindings = made.body.host_config.unwrap().port_bindings.unwrap();
+    let binding = &bindings["9000/tcp"].as_ref().unwrap()[0];
+    assert_eq!(binding.host_port.as_deref(), Some("8090"));
+}
+
+#[test]
+fn nobody_is_root_nor_whoever_an_image_may_call_so() {
     for image in [
-        None,
-        Some(""),
-        Some("root"),
-        Some("0"),
-        Some("0:0"),
-        Some("00:1"),
-        Some("root:root"),
+        "",
+        "root",
+        "0",
+        "0:0",
+        "00:1",
+        "root:root",
+        "toor",
+        "app",
+        "-0",
+        "+0",
+        "-0:1",
+        "+5",
+        "1000x",
+        " 1000",
+        "4294967296",
+        "4294967295",
+        "2147483648",
+        ":1000",
+        "app:1000",
     ] {
-        assert_eq!(user(image).as_deref(), Some(NOBODY), "{image:?}");
+        assert_eq!(user(Some(image)), "65532:65532", "{image:?}");
     }
-    assert_eq!(user(Some("app")), None);
-    assert_eq!(user(Some("1000:0")), None);
+    assert_eq!(user(None), "65532:65532");
+    for (image, wanted) in [
+        ("1000", "1000:65532"),
+        ("1000:0", "1000:65532"),
+        ("1000:-0", "1000:65532"),
+        ("1000:wheel", "1000:65532"),
+        ("1000:1001", "1000:1001"),
+        ("1000:1001:0", "1000:65532"),
+        ("0001000:1", "1000:1"),
+    ] {
+        assert_eq!(user(Some(image)), wanted, "{image}");
+    }
 }

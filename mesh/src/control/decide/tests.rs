@@ -130,6 +130,18 @@ fn a_rejected_update_takes_the_old_package_and_its_containers_back_and_keeps_the
 }
 
 #[test]
+fn an_update_that_did_not_hold_and_has_no_way_back_is_kept_and_not_called_good() {
+    let (updated, _) = written(update(&installed("1.0.0"), 5, &found(manifest("1.1.0"))));
+    let (kept, what) = keep(&updated, 6, "it was sick");
+    assert_eq!(
+        what,
+        "the update to 1.1.0 did not hold: it was sick; the revision to go back to is no longer kept"
+    );
+    assert_eq!(kept.manifest, updated.manifest);
+    assert_eq!((kept.fallback, kept.containers), (None, Some(6)));
+}
+
+#[test]
 fn a_rollback_changes_the_package_and_nothing_else() {
     let trigger = installed("1.0.0");
     let (updated, _) = written(update(&trigger, 1, &found(manifest("1.1.0"))));
