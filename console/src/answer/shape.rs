@@ -47,7 +47,7 @@ pub(crate) struct Trigger {
     /// Why it does not run, in words, when there is something to say.
     #[schema(required = false)]
     detail: Option<String>,
-    /// What its holders report, by slot.
+    /// What its holders report, by slot; of one whose node is dead, what it said last.
     slots: BTreeMap<String, Slot>,
 }
 
@@ -256,7 +256,7 @@ pub(crate) struct Node {
     labels: BTreeMap<String, String>,
     capacity: Capacity,
     used: Load,
-    /// When its agent was last heard of.
+    /// When its agent was last heard of, by the clock of the state.
     seen_at: Timestamp,
     /// The slots that it holds.
     slots: Vec<HeldSlot>,

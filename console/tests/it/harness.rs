@@ -475,6 +475,7 @@ pub(crate) async fn put_node(ports: &Ports, name: &str, seen_at: Timestamp) {
             memory: None,
         },
         used: Load::default(),
+        trouble: None,
         seen_at,
     };
     let value = serde_json::to_vec(&node).unwrap().into();

@@ -42,6 +42,11 @@ async fn an_update_that_does_not_hold_is_answered_as_rolled_back_and_says_why() 
     let (api, node) = (json!("api"), json!("n1"));
     let (old, new) = (json!("1.0.0"), json!("6.0.0"));
     assert_eq!(by, [(&node, &old), (&api, &new), (&api, &old)]);
+    // The version that did not hold is not what a rollback goes to.
+    let back = mesh.command("POST", "/triggers/hook/rollback").await;
+    assert_eq!(back.status, 404);
+    let says = "`hook` was rolled back from 6.0.0 by itself already";
+    assert!(back.detail().contains(says), "{}", back.detail());
     mesh.stop().await;
 }
 
