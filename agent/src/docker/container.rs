@@ -48,6 +48,9 @@ pub(super) fn container(spec: &Spec, image: &str, config: &Config) -> Result<Con
     let (deployment, policy) = (spec.manifest.deployment(), &config.policy);
     refuse_privileged(spec)?;
     let (network, networks) = networks(spec, config)?;
+    let ports = ports(spec, config)?;
+    // The engine publishes only what is exposed, too, by the image or here.
+    let exposed = ports.keys().cloned().collect();
     let host_config = HostConfig {
         cap_drop: Some(vec!["ALL".to_owned()]),
         cap_add: Some(capabilities(&deployment.cap_add, policy)?),
@@ -58,7 +61,7 @@ pub(super) fn container(spec: &Spec, image: &str, config: &Config) -> Result<Con
             "rw,noexec,nosuid,nodev,size=64m,mode=1777".to_owned(),
         )])),
         mounts: Some(mount::mounts(spec, config)?),
-        port_bindings: Some(ports(spec, config)?),
+        port_bindings: Some(ports),
         network_mode: Some(network),
         // By this name a container reaches what listens on the node beyond its loopback interface, such as an orchestrator.
         extra_hosts: Some(vec!["host.docker.internal:host-gateway".to_owned()]),
@@ -77,6 +80,7 @@ pub(super) fn container(spec: &Spec, image: &str, config: &Config) -> Result<Con
     let body = ContainerCreateBody {
         image: Some(image.to_owned()),
         env: Some(environment(spec)?),
+        exposed_ports: Some(exposed),
         labels: Some(Marks::of(spec).write(&config.owner)),
         host_config: Some(host_config),
         ..ContainerCreateBody::default()

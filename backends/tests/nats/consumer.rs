@@ -4,10 +4,9 @@ use crate::{DEADLINE, api, name, only, publish, subscribed, within};
 use belfry_mesh::port::Error;
 use futures::future;
 use serde_json::json;
-use std::future::Future;
-use std::task::Poll;
+use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 #[tokio::test]
 async fn a_consumer_that_waits_goes_on_after_the_server_was_killed_and_restarted() {
@@ -147,41 +146,35 @@ async fn a_dropped_consumer_hands_back_what_nobody_took() {
     assert_eq!((delivery.event.id.as_str(), delivery.attempt), ("e-1", 2));
 }
 
-#[tokio::test]
-async fn a_wait_that_is_given_up_just_when_an_event_comes_forgets_none() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn consumers_that_come_and_go_while_events_pour_in_leave_none_to_wait_for_its_claim() {
+    const EVENTS: usize = 1_000;
     let (_nats, ports) = subscribed(Duration::from_secs(30)).await;
-    for round in 0..300 {
-        let mut consumer = ports.events.consumer(&name()).await.unwrap();
-        // As a pump does that is stopped: at any moment of what happens then.
-        let stopped = async {
-            let began = Instant::now();
-            let mut wait = Box::pin(consumer.next(10));
-            let moment = Duration::from_micros(1_000 + round * 10);
-            let found = future::poll_fn(|context| {
-                let found = wait.as_mut().poll(context);
-                if found.is_pending() && began.elapsed() >= moment {
-                    return Poll::Ready(None);
+    let pour = async {
+        for number in 0..EVENTS {
+            publish(&ports, &format!("e-{number}")).await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let mut seen = BTreeSet::new();
+    let come_and_go = async {
+        let mut quiet = 0;
+        while seen.len() < EVENTS && quiet < 100 {
+            let mut consumer = ports.events.consumer(&name()).await.unwrap();
+            let term = Instant::now() + Duration::from_millis(30);
+            // As a pump is stopped: amid whatever goes on then.
+            while let Ok(deliveries) = timeout_at(term, consumer.next(10)).await {
+                quiet = 0;
+                for delivery in deliveries.unwrap() {
+                    delivery.claim.ack().await.unwrap();
+                    seen.insert(delivery.event.id.to_string());
                 }
-                context.waker().wake_by_ref();
-                found.map(Some)
-            });
-            found.await
-        };
-        let id = format!("e-{round}");
-        let (found, ()) = within(future::join(stopped, publish(&ports, &id))).await;
-        drop(consumer);
-        let deliveries = match found {
-            Some(deliveries) => deliveries.unwrap(),
-            None => {
-                let mut heir = ports.events.consumer(&name()).await.unwrap();
-                let again = timeout(Duration::from_secs(3), heir.next(10));
-                again.await.expect("it was forgotten").unwrap()
             }
-        };
-        let delivery = only(deliveries);
-        assert_eq!(delivery.event.id.as_str(), id);
-        delivery.claim.ack().await.unwrap();
-    }
+            quiet += 1;
+        }
+    };
+    future::join(pour, come_and_go).await;
+    assert_eq!(seen.len(), EVENTS, "the others wait for the end of a claim");
 }
 
 #[tokio::test]

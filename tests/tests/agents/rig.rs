@@ -22,7 +22,7 @@ use secrecy::SecretString;
 use semver::Version;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -50,6 +50,12 @@ pub(super) struct Fake {
 impl Fake {
     pub(super) fn starts(&self) -> usize {
         self.starts.load(Ordering::SeqCst)
+    }
+
+    fn there(&self) -> MutexGuard<'_, BTreeMap<String, Instance>> {
+        self.instances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn removes(&self) -> usize {
@@ -89,7 +95,7 @@ impl Runtime for Fake {
             },
             event_url: Some("http://127.0.0.1:9/event".into()),
         };
-        self.instances.lock().unwrap().insert(id, instance.clone());
+        self.there().insert(id, instance.clone());
         Ok(instance)
     }
 
@@ -97,7 +103,7 @@ impl Runtime for Fake {
         if self.list_fails {
             return Err(away());
         }
-        let all: Vec<Instance> = self.instances.lock().unwrap().values().cloned().collect();
+        let all: Vec<Instance> = self.there().values().cloned().collect();
         // As an engine whose slowest health check hangs.
         if all.iter().any(|one| one.health == Health::Starting) {
             tokio::time::sleep(self.list_takes).await;
@@ -110,7 +116,7 @@ impl Runtime for Fake {
         if self.remove_fails {
             return Err(away());
         }
-        self.instances.lock().unwrap().remove(id);
+        self.there().remove(id);
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// How many deliveries a second there are.
 const RATE: u32 = 100;
@@ -44,7 +45,8 @@ impl Load {
     /// Begins to deliver, from this number on.
     pub(super) fn begin(doors: &Doors, first: u64) -> Self {
         let (stop, (sender, acknowledged)) = (CancellationToken::new(), watch::channel(0));
-        let task = tokio::spawn(send(doors.clone(), first, stop.clone(), sender));
+        let sending = send(doors.clone(), first, stop.clone(), sender);
+        let task = TaskTracker::new().spawn(sending);
         Self {
             stop,
             acknowledged,

@@ -304,6 +304,7 @@ fn a_service_s_port_is_published() {
     let spec = of(&service);
     assert_eq!(spec.manifest.deployment().port, 9000);
     let made = container(&spec, "image", &config(Policy::default())).unwrap();
+    assert_eq!(made.body.exposed_ports, Some(vec!["9000/tcp".to_owned()]));
     let bindings = made.body.host_config.unwrap().port_bindings.unwrap();
     let binding = &bindings["9000/tcp"].as_ref().unwrap()[0];
     assert_eq!(binding.host_port.as_deref(), Some("8090"));
