@@ -19,6 +19,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 /// limit: otherwise the server says when a burst is over.
 const LINGER: Duration = Duration::from_millis(5);
 
+/// How long a reader that is dropped listens on for what its last request brings. A message that the server sends just when nobody
+/// listens any more is lost until its claim ends. Where many come, the request is soon answered, and what came is handed back; where
+/// few come, hardly one comes just then.
+const FAREWELL: Duration = Duration::from_millis(250);
+
 /// The first wait after the server has forgotten a request. It doubles each time, up to [`MAX_PAUSE`].
 const PAUSE: Duration = Duration::from_millis(50);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
@@ -204,7 +209,9 @@ impl Drop for Waiting<'_> {
 
 impl Drop for Deliveries {
     fn drop(&mut self) {
-        let Some(pull) = self.pull.take() else { return };
+        let Some(mut pull) = self.pull.take() else {
+            return;
+        };
         let (link, found) = (self.link.clone(), std::mem::take(&mut self.found));
         // Without a runtime there is nobody to hand back with; the claims end by themselves.
         if tokio::runtime::Handle::try_current().is_err() {
@@ -213,6 +220,7 @@ impl Drop for Deliveries {
         self.link.tracker().spawn(async move {
             let rest = async {
                 give_back(found).await;
+                timeout(FAREWELL, answered(&mut pull, &link)).await.ok();
                 let mut rest = std::pin::pin!(pull.close().await);
                 while let Some(message) = rest.next().await {
                     hand_back(&link, &message).await;
@@ -220,6 +228,15 @@ impl Drop for Deliveries {
             };
             let _ = timeout(link.deadline(), rest).await;
         });
+    }
+}
+
+/// Hands back what the last request brings, until it is answered.
+async fn answered(pull: &mut Pull, link: &Link) {
+    while pull.is_waiting()
+        && let News::Message(message) = pull.next().await
+    {
+        hand_back(link, &message).await;
     }
 }
 

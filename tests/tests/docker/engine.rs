@@ -50,6 +50,13 @@ impl Containers {
         Ok(listed.lines().map(str::to_owned).collect())
     }
 
+    /// The volumes of the mesh.
+    pub(crate) fn volumes(&self) -> Result<Vec<String>> {
+        let filter = format!("label=belfry.mesh={}", self.mesh);
+        let listed = docker(&["volume", "ls", "--quiet", "--filter", &filter])?;
+        Ok(listed.lines().map(str::to_owned).collect())
+    }
+
     fn list(&self, format: &str) -> Result<Vec<String>> {
         let filter = format!("label=belfry.mesh={}", self.mesh);
         let listed = docker(&["ps", "--all", "--filter", &filter, "--format", format])?;
@@ -82,6 +89,9 @@ impl Drop for Containers {
         }
         for id in self.networks().unwrap_or_default() {
             let _ = docker(&["network", "rm", &id]);
+        }
+        for name in self.volumes().unwrap_or_default() {
+            let _ = docker(&["volume", "rm", "--force", &name]);
         }
     }
 }

@@ -369,29 +369,10 @@ async fn what_is_started_twice_at_once_has_no_twin() -> Result<()> {
     Ok(())
 }
 
-/// Volumes of a test. They go with it.
-struct Volumes<'a>(&'a Containers);
-
-impl Volumes<'_> {
-    fn names(&self) -> Result<Vec<String>> {
-        let filter = format!("label=belfry.mesh={}", self.0.mesh);
-        let listed = docker(&["volume", "ls", "--quiet", "--filter", &filter])?;
-        Ok(listed.lines().map(str::to_owned).collect())
-    }
-}
-
-impl Drop for Volumes<'_> {
-    fn drop(&mut self) {
-        for name in self.names().unwrap_or_default() {
-            docker(&["volume", "rm", "--force", &name]).ok();
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_volume_is_its_trigger_s_own_and_stays_and_a_service_s_port_is_published() -> Result<()> {
     let (containers, image) = (Containers::of_this_test()?, foreign::image()?);
-    let (runtime, volumes) = (runtime(&containers, "a").await?, Volumes(&containers));
+    let runtime = runtime(&containers, "a").await?;
     let deployment = json!({
         "image": image.0, "ports": [{"container": 9000}],
         "volumes": [{"host": "history", "container": "/history"}],
@@ -401,7 +382,7 @@ async fn a_volume_is_its_trigger_s_own_and_stays_and_a_service_s_port_is_publish
     ensure!(published.starts_with("127.0.0.1:"), "{published}");
     runtime.remove(&started.id, AT_ONCE).await?;
     let own = format!("belfry.{}.bell.history", containers.mesh);
-    assert_eq!(volumes.names()?, [own.as_str()]);
+    assert_eq!(containers.volumes()?, [own.as_str()]);
     let format = "{{index .Labels \"belfry.trigger\"}}";
     let trigger = docker(&["volume", "inspect", "--format", format, &own])?;
     assert_eq!(trigger, "bell");

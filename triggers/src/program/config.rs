@@ -140,9 +140,8 @@ fn target(environment: &Environment) -> Result<Target, Error> {
 fn filter(manifest: Option<&Manifest>, environment: &Environment) -> Filter {
     let declared = match manifest.map(Manifest::source) {
         Some(Source::Webhook(webhook)) => webhook.filters.clone(),
-        Some(Source::Schedule { .. } | Source::Event { .. } | Source::Manual | Source::None) | None => {
-            Filter::default()
-        }
+        Some(Source::Schedule { .. } | Source::Event { .. } | Source::Manual | Source::None)
+        | None => Filter::default(),
     };
     declared.with_overrides(
         environment.get("FILTER_ACTIONS"),
