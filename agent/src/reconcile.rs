@@ -8,6 +8,7 @@ use crate::Agent;
 use crate::campaign::Campaign;
 use crate::slot::HeldSlot;
 use crate::view::{Touched, View};
+use belfry_mesh::TriggerName;
 use belfry_mesh::placement::Slot;
 use belfry_mesh::port::lease::Held;
 use belfry_mesh::port::state::{Bucket, Change};
@@ -56,6 +57,8 @@ struct Reconciler {
     held: BTreeMap<Slot, HeldSlot>,
     leaving: BTreeSet<Slot>,
     removing: BTreeSet<String>,
+    /// The triggers of which there were instances at the last look.
+    present: BTreeSet<TriggerName>,
     /// Reports that are being taken back.
     clearing: BTreeSet<Slot>,
     /// Since when the runtime is away, and why.
@@ -79,6 +82,7 @@ pub(crate) async fn run(agent: Arc<Agent>, tasks: &TaskTracker, shutdown: Cancel
         held: BTreeMap::new(),
         leaving: BTreeSet::new(),
         removing: BTreeSet::new(),
+        present: BTreeSet::new(),
         clearing: BTreeSet::new(),
         away: None,
         heard: true,
@@ -145,7 +149,9 @@ impl Reconciler {
         let touched = self.view.see(bucket, change, Instant::now());
         let concerned = match &touched {
             Touched::All => true,
-            Touched::Trigger(name) => self.held.keys().any(|slot| slot.trigger == *name),
+            Touched::Trigger(name) => {
+                self.present.contains(name) || self.held.keys().any(|slot| slot.trigger == *name)
+            }
             Touched::Nothing => false,
         };
         if concerned {

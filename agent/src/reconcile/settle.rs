@@ -45,6 +45,7 @@ impl Reconciler {
                 .or_default()
                 .push(instance);
         }
+        self.present = by_slot.keys().map(|slot| slot.trigger.clone()).collect();
         self.remove_orphans(&by_slot);
         let mine = self.agent.node();
         let mut wake = self.agent.config.resync;
