@@ -12,8 +12,17 @@ use tokio::task::JoinSet;
 /// How many deliveries a second are steady.
 const RATE: u32 = 200;
 
+/// How much memory an idle mesh may take, in bytes: 40 MB of a build like the one that people run, which `BELFRY_TEST_BELFRY` names,
+/// as `scripts/test` does. The debug build that tests otherwise run is mostly its own code: 60 MB of it.
+fn resident_at_most() -> u64 {
+    match std::env::var_os("BELFRY_TEST_BELFRY") {
+        None if cfg!(debug_assertions) => 60_000_000,
+        _ => 40_000_000,
+    }
+}
+
 #[tokio::test]
-async fn an_idle_mesh_in_one_process_takes_under_40_mb() -> Result<()> {
+async fn an_idle_mesh_in_one_process_takes_little_memory() -> Result<()> {
     let dev = Dev::start().await?;
     let started = dev.belfry.resident()?;
     for package in [
@@ -33,7 +42,7 @@ async fn an_idle_mesh_in_one_process_takes_under_40_mb() -> Result<()> {
         megabytes(idle),
         megabytes(started)
     );
-    assert!(idle < 40_000_000, "{idle} bytes");
+    assert!(idle < resident_at_most(), "{idle} bytes");
     Ok(())
 }
 
