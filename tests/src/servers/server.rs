@@ -122,7 +122,18 @@ impl Server {
     /// # Errors
     /// If its keeper is gone.
     pub fn pause(&mut self) -> Result<()> {
-        self.order("STOP")
+        self.order("STOP")?;
+        let (pid, began) = (self.pid()?, Instant::now());
+        // The signal is sent, and each thread stops at its own next step.
+        while !is_stopped(pid)? {
+            ensure!(
+                began.elapsed() < Duration::from_secs(10),
+                "{} does not stop for SIGSTOP",
+                self.kind.program
+            );
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     /// Ends [`Server::pause`].
@@ -253,4 +264,17 @@ impl Kind {
             },
         )
     }
+}
+
+/// Whether every thread of a process is stopped (proc_pid_stat(5)).
+fn is_stopped(pid: u32) -> Result<bool> {
+    for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        let stat = std::fs::read_to_string(task?.path().join("stat"))?;
+        // The state comes after the name, which is in brackets and may hold anything.
+        let state = stat.rsplit_once(") ").map(|(_, rest)| rest);
+        if !state.is_some_and(|state| state.starts_with('T')) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
