@@ -12,13 +12,24 @@ use tokio::task::JoinSet;
 /// How many deliveries a second are steady.
 const RATE: u32 = 200;
 
-/// How much memory an idle mesh may take, in bytes: 40 MB of a build like the one that people run, which `BELFRY_TEST_BELFRY` names,
-/// as `scripts/test` does. The debug build that tests otherwise run is mostly its own code: 60 MB of it.
+/// Whether what is measured is a debug build: otherwise `BELFRY_TEST_BELFRY` names one like people run, as `scripts/test` does for
+/// these tests.
+fn is_debug() -> bool {
+    cfg!(debug_assertions) && std::env::var_os("BELFRY_TEST_BELFRY").is_none()
+}
+
+/// How much memory an idle mesh may take, in bytes: 40 MB, and 60 MB of a debug build, which is mostly its own code.
 fn resident_at_most() -> u64 {
-    match std::env::var_os("BELFRY_TEST_BELFRY") {
-        None if cfg!(debug_assertions) => 60_000_000,
-        _ => 40_000_000,
-    }
+    if is_debug() { 60_000_000 } else { 40_000_000 }
+}
+
+/// How long a delivery may take to the orchestrator, half of them and 99 of 100: 5 and 25 ms, and twice that of a debug build.
+fn latency_at_most() -> (Duration, Duration) {
+    let times = if is_debug() { 2 } else { 1 };
+    (
+        times * Duration::from_millis(5),
+        times * Duration::from_millis(25),
+    )
 }
 
 #[tokio::test]
@@ -56,7 +67,7 @@ async fn a_delivery_reaches_the_orchestrator_within_milliseconds() -> Result<()>
         .await?;
     // Connections and caches are warm once a first second has passed.
     steadily(&dev, 0, Duration::from_secs(1)).await?;
-    let mut slow = Vec::new();
+    let (most, mut slow) = (latency_at_most(), Vec::new());
     for run in 1..=RUNS {
         let seconds = 10;
         let Latencies { answered, arrived } =
@@ -70,12 +81,12 @@ async fn a_delivery_reaches_the_orchestrator_within_milliseconds() -> Result<()>
             told(&arrived)
         );
         let (p50, p99) = (share(&arrived, 0.5), share(&arrived, 0.99));
-        if p50 < Duration::from_millis(5) && p99 < Duration::from_millis(25) {
+        if p50 < most.0 && p99 < most.1 {
             return Ok(());
         }
         slow.push((p50, p99));
     }
-    bail!("p50 was not under 5 ms and p99 under 25 ms in any run: {slow:?}")
+    bail!("p50 and p99 were not under {most:?} in any run: {slow:?}")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
