@@ -27,9 +27,14 @@ ENTRYPOINT ["/bin/busybox", "httpd", "-f", "-p", "9000", "-h", "/www"]
 
 /// The image of such a trigger.
 pub(super) fn image() -> Result<Image> {
+    image_of(SCRIPT)
+}
+
+/// The image of a trigger that is well, and takes events with this script.
+pub(super) fn image_of(script: &str) -> Result<Image> {
     Image::build(&[
         ("Dockerfile", INSTRUCTIONS),
-        ("event", SCRIPT),
+        ("event", script),
         ("health", "well\n"),
     ])
 }

@@ -20,16 +20,7 @@ STOPSIGNAL SIGKILL
 ENTRYPOINT ["/bin/busybox", "sleep", "3600"]
 "#;
 
-/// Is well, and fails every event.
-const SICK: &str = r#"FROM scratch
-COPY busybox /bin/busybox
-COPY busybox /bin/sh
-COPY event /www/cgi-bin/event
-COPY health /www/health
-STOPSIGNAL SIGKILL
-ENTRYPOINT ["/bin/busybox", "httpd", "-f", "-p", "9000", "-h", "/www"]
-"#;
-
+/// Fails every event.
 const FAILING: &str = r#"#!/bin/sh
 /bin/busybox cat >/dev/null
 printf 'Status: 500\r\nContent-Type: text/plain\r\n\r\nthe new version is broken\n'
@@ -162,9 +153,9 @@ async fn an_update_that_never_gets_well_is_taken_back_and_fails_no_event() -> Re
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_update_whose_attempts_fail_is_taken_back_and_its_events_run_after_all() -> Result<()> {
     let packages = TempDir::with_prefix("belfry-packages-")?;
-    let sick = Image::build(&[("Dockerfile", SICK), ("event", FAILING), ("health", "ok\n")])?;
+    let sick = foreign::image_of(FAILING)?;
     let mesh = running(&packages, 1).await?;
-    let deployment = json!({"image": sick.0, "path": "/cgi-bin/event", "port": 9000});
+    let deployment = foreign::deployment(&sick);
     publish(packages.path(), "1.1.0", deployment)?;
     let answer = command(&mesh, "update").await?;
     assert_eq!(answer["status"], "updated", "{answer}");
