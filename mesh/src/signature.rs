@@ -24,6 +24,7 @@
 mod auth;
 mod body;
 mod custom;
+mod delivery;
 mod error;
 mod headers;
 mod key;
@@ -42,6 +43,7 @@ mod verifier;
 mod tests;
 
 pub use auth::{Auth, Legacy, Scheme, SecretRef};
+pub use delivery::{Delivery, Genuine, Handshake};
 pub use error::Error;
 pub use recipe::Place;
 pub use refusal::Refusal;
