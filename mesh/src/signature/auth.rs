@@ -1,61 +1,64 @@
 //! How a trigger's deliveries are verified: a scheme, and the names of its secrets.
 
-use super::Error;
-use super::recipe::{Proof, Recipe};
-use super::settings::{Settings, Written};
+use super::address;
+use super::greeting::Greeting;
+use super::key::Key;
+use super::recipe::{Proof, Recipe, Signature};
+use super::secret::Written;
+use super::settings::Settings;
+use super::term::Termed;
+use super::{Error, SecretRef};
+use jiff::Timestamp;
+use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize};
-use std::fmt;
 
-/// How deliveries prove where they come from, without the secret. In a manifest it is the `auth` object without its `secret`.
+/// How deliveries prove where they come from, without the secret. In a manifest it is the `auth` object without its secrets.
 ///
 /// | scheme | keys |
 /// |---|---|
 /// | `none` | |
-/// | `github`, `linear`, `standard` | none: the provider decides everything |
+/// | `github`, `linear`, `gitlab`, `gitlab-signed`, `bitbucket`, `jira`, `stripe`, `slack`, `standard`, `shopify`, `pagerduty`, `sentry`, `zoom`, `intercom`, `dropbox`, `msgraph`, `cloudevents` | none: the provider decides everything |
+/// | `twilio`, `hubspot`, `square` | `public_url`: the trigger's address as the provider calls it, which is signed |
+/// | `discord`, `sendgrid` | `public_key`: the provider's, as it shows it, or `${NAME}`, or a list of them; there is no secret |
+/// | `sns` | `topic_arn`: a topic, or a list of them; `cert_hosts`: the hosts that certificates may be at, by default those of SNS; there is no secret |
 /// | `hmac` | `header`; `prefix` (before the digest, default empty), `encoding` (`hex`, `base64`; default `hex`), `algorithm` (`sha256`, `sha1`, `sha512`; default `sha256`), `signed` (text with `{body}`, `{timestamp}`, `{id}`; default `{body}`), `timestamp_header` (whole seconds since 1970), `tolerance_seconds` (1 to 86400, default 300) |
 /// | `secret` | `header`, whose value is the secret |
 /// | `bearer` | `header` (default `Authorization`), whose value is `Bearer` and the secret |
 /// | `token` | `header`, or `field`, a field of the JSON body, whose value is the secret |
 ///
 /// Every scheme that is not a provider's also takes `delivery_id_header` (default `Idempotency-Key`) or `delivery_id_path`, and
-/// `event_type_header`. A `token` in a `field` is a part of the body, and so is stored with each event: prefer any other scheme.
+/// `event_type_header`. A `token` in a `field`, like the `clientState` of `msgraph`, is a part of the body, and so is stored with
+/// each event: prefer any other scheme where there is one.
+///
+/// `topic_arn` must be given because the signature of a message of SNS proves that Amazon sent it, and no more: anyone may have a
+/// topic of Amazon's and subscribe this trigger to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(into = "Settings")]
 pub struct Scheme {
     name: &'static str,
     settings: Settings,
     recipes: Vec<Recipe>,
+    greetings: &'static [Greeting],
+    public_keys: Vec<PublicKey>,
 }
 
 /// A scheme and the names of its secrets: `{"scheme": "github", "secret": "${GITHUB_WEBHOOK_SECRET}"}`. During a rotation `secret`
-/// is a list, and any of them may match.
+/// is a list, or `secrets` is one, and any of them may match. A secret may have an end, after which it matches nothing:
+/// `{"secret": "${OLD}", "until": "2026-12-01T00:00:00Z"}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Settings", into = "Settings")]
 pub struct Auth {
     scheme: Scheme,
     secrets: Vec<SecretRef>,
+    /// For each of the secrets.
+    ends: Vec<Option<Timestamp>>,
 }
 
-/// The name of a secret that is set on the nodes. It is written `${NAME}`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct SecretRef(String);
-
-/// The `auth` object of a manifest in the older form. It had no scheme; the header tells which one it is.
-#[derive(Debug, Clone)]
-pub struct Legacy<'a> {
-    /// Its `type`: `hmac`, `secret`, `bearer` or `token`.
-    pub kind: &'a str,
-    /// The header with the signature or the secret.
-    pub header: Option<&'a str>,
-    /// The hash of `hmac`: `sha256` (also if none is given), `sha1`, `sha512`, in any case, also as `hmac-sha256`.
-    pub algorithm: Option<&'a str>,
-    /// The field of the body with the secret, for `token`.
-    pub field: Option<&'a str>,
-    /// The header that names a delivery (`deduplication.header`). A provider's scheme has its own and ignores it.
-    pub delivery_id_header: Option<&'a str>,
-    /// The secret.
-    pub secret: SecretRef,
+/// A provider's public key, which is no secret and may be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum PublicKey {
+    Literal(String),
+    Named(SecretRef),
 }
 
 impl Scheme {
@@ -65,7 +68,7 @@ impl Scheme {
         Self::named("none").expect("the scheme `none` needs no settings")
     }
 
-    /// A scheme that needs no settings, such as a provider's.
+    /// A scheme that needs no settings, such as most of the providers'.
     ///
     /// # Errors
     /// [`Error::Unknown`], or [`Error::MissingKey`] if it does need settings.
@@ -83,53 +86,164 @@ impl Scheme {
         self.name
     }
 
-    /// Whether a delivery must prove anything at all.
+    /// Whether something must be set on the nodes so that deliveries can be verified: a secret, or a public key that is only named.
     #[must_use]
     pub fn needs_secret(&self) -> bool {
+        if self.is_private() {
+            return self
+                .public_keys
+                .iter()
+                .any(|key| matches!(key, PublicKey::Named(_)));
+        }
         self.recipes
             .iter()
             .any(|recipe| recipe.proof != Proof::Nothing)
     }
 
+    /// Whether the settings hold no key themselves, and one is needed.
+    pub(super) fn needs_more_than_is_written(&self) -> bool {
+        let is_written = |key: &PublicKey| matches!(key, PublicKey::Literal(_));
+        self.needs_secret() && !self.public_keys.iter().any(is_written)
+    }
+
+    /// Whether only the provider can sign, so that [`sign`](super::sign) cannot.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        self.recipes.iter().any(|recipe| recipe.proof.is_private())
+    }
+
     /// The field of the body that the secret itself is in, if it is: it is stored with every event then.
     #[must_use]
     pub fn secret_field(&self) -> Option<&str> {
-        self.settings.field.as_deref()
+        self.recipes.iter().find_map(|recipe| match &recipe.proof {
+            Proof::Secret { place, .. } => place.path(),
+            _ => None,
+        })
     }
 
     /// Refuses secrets where none is needed, and none where one is.
-    pub(super) fn expect_secrets(&self, given: usize) -> Result<(), Error> {
-        match (self.needs_secret(), given) {
+    fn expect_secrets(&self, given: usize) -> Result<(), Error> {
+        let takes = self.needs_secret();
+        match (takes, given) {
             (true, 0) => Err(Error::SecretMissing(self.name)),
             (true, _) | (false, 0) => Ok(()),
             (false, _) => Err(Error::SecretUnread(self.name)),
         }
     }
 
+    /// All keys that signatures are checked with: these, and those public ones that are written.
+    pub(super) fn keys(
+        &self,
+        set: Vec<Termed<SecretString>>,
+    ) -> Result<Vec<Termed<SecretString>>, Error> {
+        let written = self.public_keys.iter().filter_map(|key| match key {
+            PublicKey::Literal(text) => Some(Termed::forever(text.as_str().into())),
+            PublicKey::Named(_) => None,
+        });
+        let written: Vec<_> = written.collect();
+        if written.is_empty() || !set.is_empty() {
+            self.expect_secrets(set.len())?;
+        }
+        Ok(set.into_iter().chain(written).collect())
+    }
+
+    /// The trigger's own address as this signature has it, if it has.
+    pub(super) fn address(&self, signature: &Signature) -> Result<Option<address::Signed>, Error> {
+        let url = self.settings.public_url.as_deref().unwrap_or_default();
+        let spelt = signature.url();
+        spelt
+            .map(|spelt| address::Signed::of(url, spelt))
+            .transpose()
+    }
+
+    pub(super) fn topics(&self) -> Vec<String> {
+        let written = self.settings.topic_arn.as_ref();
+        let texts = written.and_then(Written::texts).unwrap_or_default();
+        texts.into_iter().map(str::to_owned).collect()
+    }
+
+    pub(super) fn cert_hosts(&self) -> &[String] {
+        self.settings.cert_hosts.as_deref().unwrap_or_default()
+    }
+
     pub(super) fn recipes(&self) -> &[Recipe] {
         &self.recipes
+    }
+
+    pub(super) fn greetings(&self) -> &'static [Greeting] {
+        self.greetings
+    }
+
+    /// The public keys that the settings hold, each of which must be one.
+    fn read_public_keys(
+        name: &'static str,
+        settings: &Settings,
+        recipes: &[Recipe],
+    ) -> Result<Vec<PublicKey>, Error> {
+        let Some(written) = &settings.public_key else {
+            return Ok(Vec::new());
+        };
+        let texts = written.texts().filter(|texts| !texts.is_empty());
+        let texts = texts.ok_or_else(|| {
+            Error::invalid("public_key", "it is neither a text nor a list of texts")
+        })?;
+        let read = |(text, number): (&str, usize)| {
+            if text.starts_with("${") {
+                return SecretRef::parse(text).map(PublicKey::Named);
+            }
+            for recipe in recipes {
+                if let Proof::Signature(signature) = &recipe.proof {
+                    let _: Key = signature.key(name, &text.into(), number)?;
+                }
+            }
+            Ok(PublicKey::Literal(text.to_owned()))
+        };
+        texts.into_iter().zip(1..).map(read).collect()
     }
 }
 
 impl Auth {
-    /// A scheme with the names of its secrets.
+    /// All keys of the `auth` object.
+    pub(crate) const KEYS: &[&str] = Settings::KEYS;
+
+    /// A scheme with the names of its secrets. Those of public keys are a part of the scheme.
     ///
     /// # Errors
     /// [`Error::SecretMissing`] or [`Error::SecretUnread`] if the scheme needs one and there is none, or the other way round.
     pub fn try_new(scheme: Scheme, secrets: Vec<SecretRef>) -> Result<Self, Error> {
-        scheme.expect_secrets(secrets.len())?;
-        Ok(Self { scheme, secrets })
+        Self::with_ends(
+            scheme,
+            secrets.into_iter().map(|secret| (secret, None)).collect(),
+        )
     }
 
-    /// What an older manifest means. A signature in `X-Hub-Signature-256` is GitHub's, in `Linear-Signature` Linear's, in
-    /// `webhook-signature` or `svix-signature` that of Standard Webhooks; the algorithm is then theirs. In another header it is the
-    /// bare hexadecimal digest of the body, in `X-Hub-Signature` with `sha1=` or whichever algorithm before it (WebSub, section 7).
-    ///
-    /// # Errors
-    /// [`Error`] for an unknown type or algorithm, and for a missing or impossible header or field.
-    pub fn from_legacy(legacy: Legacy<'_>) -> Result<Self, Error> {
-        let scheme = legacy.scheme()?;
-        Self::try_new(scheme, vec![legacy.secret])
+    fn with_ends(
+        scheme: Scheme,
+        secrets: Vec<(SecretRef, Option<Timestamp>)>,
+    ) -> Result<Self, Error> {
+        if scheme.is_private() {
+            if !secrets.is_empty() {
+                return Err(Error::SecretUnread(scheme.name));
+            }
+            let named = scheme.public_keys.iter().filter_map(|key| match key {
+                PublicKey::Named(name) => Some(name.clone()),
+                PublicKey::Literal(_) => None,
+            });
+            let secrets: Vec<_> = named.collect();
+            let ends = vec![None; secrets.len()];
+            return Ok(Self {
+                scheme,
+                secrets,
+                ends,
+            });
+        }
+        scheme.expect_secrets(secrets.len())?;
+        let (secrets, ends) = secrets.into_iter().unzip();
+        Ok(Self {
+            scheme,
+            secrets,
+            ends,
+        })
     }
 
     /// How deliveries prove where they come from.
@@ -138,86 +252,15 @@ impl Auth {
         &self.scheme
     }
 
-    /// The names of the secrets, any of which may match.
+    /// The names of what must be set on the nodes: of the secrets, any of which may match, or of public keys.
     #[must_use]
     pub fn secrets(&self) -> &[SecretRef] {
         &self.secrets
     }
-}
 
-impl SecretRef {
-    /// Reads `${NAME}`.
-    ///
-    /// # Errors
-    /// [`Error::LiteralSecret`] for anything else. The message does not repeat what was found, since it may be a secret.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        let name = text
-            .strip_prefix("${")
-            .and_then(|rest| rest.strip_suffix('}'))
-            .ok_or(Error::LiteralSecret)?;
-        Self::named(name)
-    }
-
-    /// The secret of this name: 1 to 128 letters, digits and `_`, not beginning with a digit.
-    ///
-    /// # Errors
-    /// [`Error::LiteralSecret`] if it cannot be a name.
-    pub fn named(name: &str) -> Result<Self, Error> {
-        let fits =
-            (1..=128).contains(&name.len()) && !name.starts_with(|c: char| c.is_ascii_digit());
-        if fits && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-            Ok(Self(name.to_owned()))
-        } else {
-            Err(Error::LiteralSecret)
-        }
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Legacy<'_> {
-    fn scheme(&self) -> Result<Scheme, Error> {
-        let mut settings = Settings {
-            header: self.header.map(str::to_owned),
-            delivery_id_header: self.delivery_id_header.map(str::to_owned),
-            ..Settings::default()
-        };
-        match self.kind {
-            "hmac" => {
-                let header = self.header.unwrap_or_default().to_ascii_lowercase();
-                if let Some(name) = provider_of(&header) {
-                    return Scheme::named(name);
-                }
-                let algorithm = self.algorithm.unwrap_or("sha256").to_ascii_lowercase();
-                let algorithm = algorithm.strip_prefix("hmac-").unwrap_or(&algorithm);
-                settings.prefix = (header == "x-hub-signature").then(|| format!("{algorithm}="));
-                settings.algorithm = Some(algorithm.to_owned());
-            }
-            "token" if self.field.is_some() => {
-                settings.header = None;
-                settings.field = self.field.map(str::to_owned);
-            }
-            "secret" | "bearer" | "token" => {}
-            other => return Err(Error::unknown("auth type", other, &KINDS)),
-        }
-        settings.scheme = self.kind.to_owned();
-        settings.try_into()
-    }
-}
-
-/// The types of `auth` that older manifests know.
-const KINDS: [&str; 4] = ["hmac", "secret", "bearer", "token"];
-
-fn provider_of(signature_header: &str) -> Option<&'static str> {
-    match signature_header {
-        "x-hub-signature-256" => Some("github"),
-        "linear-signature" => Some("linear"),
-        "webhook-signature" | "svix-signature" => Some("standard"),
-        _ => None,
+    /// The secrets, and until when each of them is good, if it has an end.
+    pub fn terms(&self) -> impl Iterator<Item = (&SecretRef, Option<Timestamp>)> {
+        self.secrets.iter().zip(self.ends.iter().copied())
     }
 }
 
@@ -225,18 +268,22 @@ impl TryFrom<Settings> for Scheme {
     type Error = Error;
 
     fn try_from(settings: Settings) -> Result<Self, Error> {
-        let (name, recipes) = settings.recipes()?;
-        match settings.secret {
-            Some(_) => Err(Error::UnreadKey {
-                scheme: name,
-                key: "secret",
-            }),
-            None => Ok(Self {
-                name,
-                settings,
-                recipes,
-            }),
+        let (name, recipes, greetings) = settings.read()?;
+        for (key, given) in [
+            ("secret", settings.secret.is_some()),
+            ("secrets", settings.secrets.is_some()),
+        ] {
+            if given {
+                return Err(Error::UnreadKey { scheme: name, key });
+            }
         }
+        Ok(Self {
+            public_keys: Self::read_public_keys(name, &settings, &recipes)?,
+            name,
+            settings,
+            recipes,
+            greetings,
+        })
     }
 }
 
@@ -259,49 +306,37 @@ impl TryFrom<Settings> for Auth {
     type Error = Error;
 
     fn try_from(mut settings: Settings) -> Result<Self, Error> {
-        let secrets = match settings.secret.take() {
-            None => Vec::new(),
-            Some(Written::One(text)) => vec![SecretRef::parse(&text)?],
-            Some(Written::Many(list)) => list
-                .iter()
-                .map(|text| SecretRef::parse(text))
-                .collect::<Result<_, _>>()?,
-            Some(Written::Other(_)) => return Err(Error::LiteralSecret),
+        let written = match (settings.secret.take(), settings.secrets.take()) {
+            (Some(_), Some(_)) => {
+                return Err(Error::invalid(
+                    "secrets",
+                    "`secret` is given too; give one of them",
+                ));
+            }
+            (None, Some(list)) if !list.is_list() => {
+                return Err(Error::invalid("secrets", "it is no list"));
+            }
+            (one, many) => one.or(many),
         };
-        Self::try_new(settings.try_into()?, secrets)
+        let secrets = written.map_or_else(|| Ok(Vec::new()), |written| written.secrets())?;
+        Self::with_ends(settings.try_into()?, secrets)
     }
 }
 
 impl From<Auth> for Settings {
     fn from(auth: Auth) -> Self {
-        let mut names: Vec<String> = auth.secrets.iter().map(SecretRef::to_string).collect();
-        let secret = match names.len() {
-            0 => None,
-            1 => names.pop().map(Written::One),
-            _ => Some(Written::Many(names)),
-        };
-        Self {
-            secret,
-            ..auth.scheme.settings
+        let private = auth.scheme.is_private();
+        let terms: Vec<_> = auth.secrets.into_iter().zip(auth.ends).collect();
+        let mut settings = auth.scheme.settings;
+        if terms.is_empty() || private {
+            return settings;
         }
-    }
-}
-
-impl fmt::Display for SecretRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "${{{}}}", self.0)
-    }
-}
-
-impl TryFrom<String> for SecretRef {
-    type Error = Error;
-    fn try_from(text: String) -> Result<Self, Error> {
-        Self::parse(&text)
-    }
-}
-
-impl From<SecretRef> for String {
-    fn from(reference: SecretRef) -> Self {
-        reference.to_string()
+        let written = Some(Written::of(&terms));
+        if terms.iter().any(|(_, until)| until.is_some()) {
+            settings.secrets = written;
+        } else {
+            settings.secret = written;
+        }
+        settings
     }
 }

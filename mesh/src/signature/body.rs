@@ -2,27 +2,38 @@
 //!
 //! What is read is what a reader of the whole document finds: of a key that is there twice, the last one.
 
+use super::form;
+use super::recipe::Form;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 
-/// What a scheme may want to know of a body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Want {
-    Secret,
-    Timestamp,
-    DeliveryId,
-    Kind,
-    Action,
-}
+/// How many different fields of a body a scheme may want.
+const MAX_WANTED: usize = 16;
 
-/// The fields that are wanted, and where they are. At most one place for each.
+/// Which of the wanted fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Slot(usize);
+
+/// The fields that are wanted, and where they are.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Wanted(Vec<(Want, Box<[String]>)>);
+pub(super) struct Wanted(Vec<Way>);
+
+/// The way to a field, or to a field of every item of an array.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Way {
+    steps: Box<[String]>,
+    /// The step that leads to every item.
+    every: Option<usize>,
+}
 
 /// The values that were found.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Fields<'b>([Option<Scalar<'b>>; 5]);
+pub(super) struct Fields<'b> {
+    found: [Option<Scalar<'b>>; MAX_WANTED],
+    /// Of the field that is one of every item: what each of the items has there.
+    every: Vec<Option<Scalar<'b>>>,
+}
 
 /// A value that can name something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,20 +42,76 @@ pub(super) enum Scalar<'b> {
     Whole(i128),
 }
 
+/// What a body turned out to be.
+#[derive(Debug, Default)]
+pub(super) struct Read<'b> {
+    /// The wanted fields, if it is, or holds, a JSON document.
+    pub(super) fields: Option<Fields<'b>>,
+    /// Itself, if it is a form.
+    pub(super) form: Option<&'b str>,
+    /// Whether all of it has been read, and is a JSON document.
+    pub(super) is_json: bool,
+}
+
 impl Wanted {
-    pub(super) fn add(&mut self, want: Want, path: &str) {
-        self.0
-            .push((want, path.split('.').map(str::to_owned).collect()));
+    /// Adds the field at the end of a way of keys and indices, joined by dots.
+    pub(super) fn add(&mut self, path: &str) -> Slot {
+        self.insert(path, None)
     }
 
-    /// Reads the wanted fields. `None` if the body is not a JSON document; where nothing is wanted, it is not looked at.
-    pub(super) fn read<'b>(&self, body: &'b str) -> Option<Fields<'b>> {
+    /// Adds a field of every item: `*` stands for the items.
+    pub(super) fn add_each(&mut self, path: &str) -> Slot {
+        self.insert(path, path.split('.').position(|step| step == "*"))
+    }
+
+    fn insert(&mut self, path: &str, every: Option<usize>) -> Slot {
+        let steps = path.split('.').map(str::to_owned).collect();
+        let way = Way { steps, every };
+        let known = self.0.iter().position(|known| *known == way);
+        let slot = known.unwrap_or_else(|| {
+            self.0.push(way);
+            self.0.len() - 1
+        });
+        let lists = self.0.iter().filter(|way| way.every.is_some()).count();
+        assert!(slot < MAX_WANTED && lists < 2, "a scheme wants too much");
+        Slot(slot)
+    }
+
+    /// Reads a body, which may be a form where the provider sends forms.
+    pub(super) fn read<'b>(&self, form: Form, body: &'b [u8]) -> Read<'b> {
+        let Ok(text) = str::from_utf8(body) else {
+            return Read::default();
+        };
+        let is_document = text.trim_ascii_start().starts_with(['{', '[']);
+        match form {
+            Form::Fields | Form::Document(_) if !is_document => Read {
+                fields: match form {
+                    Form::Document(field) => form::value(text, field)
+                        .and_then(|document| self.find(&document).map(Fields::owned)),
+                    _ => None,
+                },
+                form: Some(text),
+                is_json: false,
+            },
+            _ => {
+                let fields = self.find(text);
+                Read {
+                    is_json: fields.is_some() && !self.0.is_empty(),
+                    fields,
+                    form: None,
+                }
+            }
+        }
+    }
+
+    /// Reads the wanted fields. `None` if the text is not a JSON document; where nothing is wanted, it is not looked at.
+    pub(super) fn find<'b>(&self, text: &'b str) -> Option<Fields<'b>> {
         let mut found = Fields::default();
         if self.0.is_empty() {
             return Some(found);
         }
-        let mut reader = serde_json::Deserializer::from_str(body);
-        let live = (1u8 << self.0.len()) - 1;
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let live = u16::MAX >> (MAX_WANTED - self.0.len());
         Cursor {
             wanted: self,
             live,
@@ -59,24 +126,47 @@ impl Wanted {
 }
 
 impl<'b> Fields<'b> {
-    pub(super) fn take(&mut self, want: Want) -> Option<Scalar<'b>> {
-        self.0[want as usize].take()
+    pub(super) fn get(&self, slot: Slot) -> Option<&Scalar<'b>> {
+        self.found[slot.0].as_ref()
+    }
+
+    /// What each of the items has, where a field of every item is wanted.
+    pub(super) fn each(&self) -> &[Option<Scalar<'b>>] {
+        &self.every
     }
 
     fn owned(self) -> Fields<'static> {
-        Fields(self.0.map(|value| {
-            value.map(|scalar| match scalar {
-                Scalar::Text(text) => Scalar::Text(Cow::Owned(text.into_owned())),
-                Scalar::Whole(number) => Scalar::Whole(number),
-            })
-        }))
+        Fields {
+            found: self.found.map(|value| value.map(Scalar::owned)),
+            every: self
+                .every
+                .into_iter()
+                .map(|value| value.map(Scalar::owned))
+                .collect(),
+        }
     }
 }
 
-impl<'b> Scalar<'b> {
-    pub(super) fn into_text(self) -> Cow<'b, str> {
+impl Scalar<'_> {
+    fn owned(self) -> Scalar<'static> {
         match self {
-            Self::Text(text) => text,
+            Self::Text(text) => Scalar::Text(Cow::Owned(text.into_owned())),
+            Self::Whole(number) => Scalar::Whole(number),
+        }
+    }
+
+    /// The text that it is.
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Whole(_) => None,
+        }
+    }
+
+    /// As text, also a number.
+    pub(super) fn as_text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Text(text) => Cow::Borrowed(text),
             Self::Whole(number) => Cow::Owned(number.to_string()),
         }
     }
@@ -85,26 +175,43 @@ impl<'b> Scalar<'b> {
 /// Where the reading is: `depth` steps into the document, on the way to those wanted fields whose bit is set in `live`.
 struct Cursor<'w, 'f, 'b> {
     wanted: &'w Wanted,
-    live: u8,
+    live: u16,
     depth: usize,
     found: &'f mut Fields<'b>,
 }
 
 impl<'w, 'b> Cursor<'w, '_, 'b> {
-    /// The wanted fields that go on with a step that is `taken`. What was found on their ways before is forgotten: this is a
-    /// later value of the same key.
-    fn step(&mut self, taken: impl Fn(&str) -> bool) -> u8 {
+    /// The wanted fields that go on with this key. What was found on their ways before is forgotten: this is a later value of the
+    /// same key.
+    fn key(&mut self, key: &str) -> u16 {
+        let depth = self.depth;
+        self.step(|way| way.every != Some(depth) && way.steps[depth] == key)
+    }
+
+    /// The wanted fields that go on with the item at this index.
+    fn item(&mut self, index: usize) -> u16 {
+        let depth = self.depth;
+        self.step(|way| way.every == Some(depth) || is_index(&way.steps[depth], index))
+    }
+
+    fn step(&mut self, taken: impl Fn(&Way) -> bool) -> u16 {
         let mut next = 0;
-        for (i, (want, path)) in self.wanted.0.iter().enumerate() {
-            if self.live & (1 << i) != 0 && path.get(self.depth).is_some_and(|step| taken(step)) {
-                next |= 1 << i;
-                self.found.0[*want as usize] = None;
+        for (i, way) in self.wanted.0.iter().enumerate() {
+            if self.live & (1 << i) == 0 || self.depth >= way.steps.len() || !taken(way) {
+                continue;
+            }
+            next |= 1 << i;
+            match way.every {
+                None => self.found.found[i] = None,
+                Some(at) if self.depth < at => self.found.every.clear(),
+                Some(at) if self.depth == at => self.found.every.push(None),
+                Some(_) => self.keep_in(i, None),
             }
         }
         next
     }
 
-    fn deeper(&mut self, live: u8) -> Cursor<'w, '_, 'b> {
+    fn deeper(&mut self, live: u16) -> Cursor<'w, '_, 'b> {
         Cursor {
             wanted: self.wanted,
             live,
@@ -114,11 +221,19 @@ impl<'w, 'b> Cursor<'w, '_, 'b> {
     }
 
     /// Keeps a value for those wanted fields whose way ends here.
-    fn keep(self, value: Scalar<'b>) {
-        for (i, (want, path)) in self.wanted.0.iter().enumerate() {
-            if self.live & (1 << i) != 0 && path.len() == self.depth {
-                self.found.0[*want as usize] = Some(value.clone());
+    fn keep(mut self, value: Scalar<'b>) {
+        for (i, way) in self.wanted.0.iter().enumerate() {
+            if self.live & (1 << i) != 0 && way.steps.len() == self.depth {
+                self.keep_in(i, Some(value.clone()));
             }
+        }
+    }
+
+    fn keep_in(&mut self, slot: usize, value: Option<Scalar<'b>>) {
+        if self.wanted.0[slot].every.is_none() {
+            self.found.found[slot] = value;
+        } else if let Some(last) = self.found.every.last_mut() {
+            *last = value;
         }
     }
 }
@@ -150,11 +265,14 @@ impl<'b> Visitor<'b> for Cursor<'_, '_, 'b> {
 
     fn visit_seq<A: SeqAccess<'b>>(mut self, mut list: A) -> Result<(), A::Error> {
         for index in 0usize.. {
-            let more = match self.step(|step| is_index(step, index)) {
+            let before = self.found.every.len();
+            let more = match self.item(index) {
                 0 => list.next_element::<IgnoredAny>()?.is_some(),
                 live => list.next_element_seed(self.deeper(live))?.is_some(),
             };
             if !more {
+                // There was no such item after all.
+                self.found.every.truncate(before);
                 break;
             }
         }
@@ -198,79 +316,25 @@ impl<'b> Visitor<'b> for Cursor<'_, '_, 'b> {
 struct Key<'c, 'w, 'f, 'b>(&'c mut Cursor<'w, 'f, 'b>);
 
 impl<'b> DeserializeSeed<'b> for Key<'_, '_, '_, 'b> {
-    type Value = u8;
+    type Value = u16;
 
-    fn deserialize<D: Deserializer<'b>>(self, reader: D) -> Result<u8, D::Error> {
+    fn deserialize<D: Deserializer<'b>>(self, reader: D) -> Result<u16, D::Error> {
         reader.deserialize_str(self)
     }
 }
 
 impl Visitor<'_> for Key<'_, '_, '_, '_> {
-    type Value = u8;
+    type Value = u16;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
     }
 
-    fn visit_str<E: Error>(self, key: &str) -> Result<u8, E> {
-        Ok(self.0.step(|step| step == key))
-    }
-}
-
-/// Reads the wanted fields of a delivery's body: of the JSON document that it is, or, where the provider may send forms, of the
-/// one in its form field. `None` if there is no such document.
-pub(super) fn fields<'b>(
-    wanted: &Wanted,
-    form_field: Option<&str>,
-    body: &'b [u8],
-) -> Option<Fields<'b>> {
-    let body = str::from_utf8(body).ok()?;
-    match form_field.and_then(|field| form_value(body, field)) {
-        Some(document) => wanted.read(&document).map(Fields::owned),
-        None => wanted.read(body),
+    fn visit_str<E: Error>(self, key: &str) -> Result<u16, E> {
+        Ok(self.0.key(key))
     }
 }
 
 fn is_index(step: &str, index: usize) -> bool {
     step.bytes().all(|b| b.is_ascii_digit()) && step.parse() == Ok(index)
-}
-
-/// The value of the first field of an `application/x-www-form-urlencoded` body, if that is its name
-/// (<https://url.spec.whatwg.org/#urlencoded-parsing>). A field that is there twice has none, because readers differ in which
-/// one they take.
-fn form_value(body: &str, field: &str) -> Option<String> {
-    let named = |pair: &'_ str| {
-        pair.strip_prefix(field)
-            .is_some_and(|rest| rest.starts_with('='))
-    };
-    if !named(body) {
-        return None;
-    }
-    let mut pairs = body[field.len() + 1..].split('&');
-    let value = pairs.next()?;
-    if pairs.any(named) {
-        None
-    } else {
-        percent_decode(value)
-    }
-}
-
-fn percent_decode(text: &str) -> Option<String> {
-    let bytes = text.as_bytes();
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let escape = bytes
-            .get(at..at + 3)
-            .filter(|_| byte == b'%')
-            .and_then(|escape| hex_pair(escape[1], escape[2]));
-        plain.push(escape.unwrap_or(if byte == b'+' { b' ' } else { byte }));
-        at += if escape.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8(plain).ok()
-}
-
-fn hex_pair(high: u8, low: u8) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
 }

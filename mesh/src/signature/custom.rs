@@ -1,7 +1,8 @@
 //! The scheme `hmac`, whose every detail is configured.
 
 use super::Error;
-use super::recipe::{Algorithm, Encoding, Hmac, Part, Place, Proof, Recipe, Stamp, Unit};
+use super::place::Place;
+use super::recipe::{Algorithm, Encoding, Part, Proof, Recipe, Signature, Stamp, Under, Unit};
 use super::settings::{Settings, header};
 use std::time::Duration;
 
@@ -37,27 +38,27 @@ impl Settings {
             scheme: "hmac",
             keys: "`header`",
         })?;
-        let mut hmac = Hmac::of_body(header("header", name)?);
-        hmac.prefix = self.prefix.clone().unwrap_or_default();
+        let mut signature = Signature::of_body(header("header", name)?);
+        signature.prefix = self.prefix.clone().unwrap_or_default();
         if let Some(word) = &self.encoding {
-            hmac.encoding = meaning("encoding", word, &ENCODINGS)?;
+            signature.encoding = meaning("encoding", word, &ENCODINGS)?;
         }
         if let Some(word) = &self.algorithm {
-            hmac.algorithm = meaning("algorithm", word, &ALGORITHMS)?;
+            signature.under = Under::secret(meaning("algorithm", word, &ALGORITHMS)?);
         }
         if let Some(template) = &self.signed {
-            hmac.signed = parts(template)?;
+            signature.signed = parts(template)?;
         }
-        recipe.timestamp = self.stamp(&hmac.signed)?;
-        if hmac.signed.contains(&Part::DeliveryId)
-            && !matches!(recipe.delivery_id, Some(Place::Header(_)))
+        recipe.timestamp = self.stamp(&signature.signed)?;
+        if signature.signed.contains(&Part::DeliveryId)
+            && !matches!(*recipe.delivery_id, [Place::Header(_)])
         {
             return Err(Error::invalid(
                 "signed",
                 "`{id}` is a header's value, and `delivery_id_path` is given",
             ));
         }
-        recipe.proof = Proof::Hmac(hmac);
+        recipe.proof = Proof::Signature(signature);
         Ok(())
     }
 

@@ -1,9 +1,8 @@
 //! What a gateway hands to a verifier, and what it gets back.
 
-use super::{Refusal, Verified, Verifier};
+use super::{Certificate, Verified};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use jiff::Timestamp;
 
 /// A request to a trigger's hook, whole.
 #[derive(Debug, Clone)]
@@ -16,6 +15,8 @@ pub struct Delivery<'a> {
     pub headers: &'a HeaderMap,
     /// Its body, byte for byte as received.
     pub body: Bytes,
+    /// The certificate that [`Verifier::certificate`](super::Verifier::certificate) asks for, if it asks for one.
+    pub certificate: Option<&'a Certificate>,
 }
 
 /// A request that is what it says it is.
@@ -39,21 +40,4 @@ pub struct Handshake {
     /// An address of the provider's that has to be visited (GET) for the handshake to be complete, before it is answered. It has
     /// been checked to be the provider's.
     pub visit: Option<String>,
-}
-
-impl Verifier {
-    /// The methods of requests that the scheme has a use for: `POST`, and those of its handshakes.
-    #[must_use]
-    pub fn methods(&self) -> &'static [Method] {
-        &[Method::POST]
-    }
-
-    /// Verifies a request of one of [`Verifier::methods`].
-    ///
-    /// # Errors
-    /// [`Refusal`], which says to the sender what is wrong.
-    pub fn receive(&self, delivery: Delivery<'_>, now: Timestamp) -> Result<Genuine, Refusal> {
-        self.verify(delivery.headers, delivery.body, now)
-            .map(Genuine::Event)
-    }
 }

@@ -1,8 +1,9 @@
 //! Mistakes in a configuration.
 
-use super::recipe::Place;
+use super::place::Place;
 use crate::document::unknown;
 use http::HeaderName;
+use std::borrow::Cow;
 use std::fmt::Display;
 
 /// Why a scheme or its secrets cannot be taken. No message repeats a secret.
@@ -52,6 +53,19 @@ pub enum Error {
         "scheme `{0}` takes no secret: name the scheme that your sender signs with, or remove the secret"
     )]
     SecretUnread(&'static str),
+    /// None of the secrets that are named is set.
+    #[error("none of the secrets of scheme `{scheme}` is set: `{names}`")]
+    NoneSet {
+        /// The scheme.
+        scheme: &'static str,
+        /// Their names.
+        names: String,
+    },
+    /// Only the provider can sign.
+    #[error(
+        "scheme `{0}` is signed with the provider's private key, so nobody else can sign a delivery"
+    )]
+    Private(&'static str),
     /// A secret is set and empty.
     #[error("secret {number} of scheme `{scheme}` is empty")]
     SecretEmpty {
@@ -60,18 +74,21 @@ pub enum Error {
         /// Which of the secrets, from 1.
         number: usize,
     },
-    /// A secret is not written as the scheme writes them.
+    /// A secret or a public key is not written as the scheme writes them.
     #[error(
-        "secret {number} of scheme `{scheme}` is not `{prefix}` and base64: copy it whole, as the provider shows it"
+        "key {number} of scheme `{scheme}` is not {expected}: copy it whole, as the provider shows it"
     )]
     SecretMalformed {
         /// The scheme.
         scheme: &'static str,
-        /// Which of the secrets, from 1.
+        /// Which of the keys, from 1.
         number: usize,
-        /// What stands before the base64.
-        prefix: &'static str,
+        /// How the scheme writes them.
+        expected: Cow<'static, str>,
     },
+    /// A certificate cannot be used.
+    #[error("the certificate cannot be used: {0}")]
+    Certificate(String),
     /// A value to be sent cannot stand in a header.
     #[error("the value for header `{0}` cannot stand in a header: it has control characters")]
     NoHeader(HeaderName),

@@ -1,5 +1,7 @@
 //! What a scheme demands of a delivery, as data. The verifier interprets recipes and knows no provider.
 
+use super::naming::Naming;
+use super::place::Place;
 use http::HeaderName;
 use std::fmt;
 use std::time::Duration;
@@ -9,12 +11,22 @@ use std::time::Duration;
 pub(super) struct Recipe {
     pub(super) proof: Proof,
     pub(super) timestamp: Option<Stamp>,
-    pub(super) delivery_id: Option<Place>,
+    /// Where the provider names the delivery: the first of these that does.
+    pub(super) delivery_id: Vec<Place>,
     pub(super) event: Naming,
     /// Further headers by which the provider identifies itself.
     pub(super) identity: &'static [&'static str],
-    /// The field of an urlencoded body in which the provider puts its JSON document when it is set to send forms.
-    pub(super) form_field: Option<&'static str>,
+    pub(super) form: Form,
+}
+
+/// Whether the provider sends urlencoded bodies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Never,
+    /// It may; the fields speak for themselves.
+    Fields,
+    /// It may; this field holds a JSON document, if it is there.
+    Document(&'static str),
 }
 
 /// How a delivery proves where it comes from.
@@ -28,26 +40,38 @@ pub(super) enum Proof {
         /// What stands before the secret, in any case.
         prefix: &'static str,
     },
-    /// It is signed with the secret.
-    Hmac(Hmac),
+    /// A header holds its signature.
+    Signature(Signature),
+    /// It is a message of Amazon's SNS, which holds its own signature.
+    Sns,
 }
 
-/// A keyed hash over parts of a delivery, and how it is written in a header.
+/// What is signed, by whom, and how the signature is written in a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Hmac {
+pub(super) struct Signature {
     pub(super) header: HeaderName,
     /// What stands between signatures, where there may be several: one match is enough.
     pub(super) separator: Option<char>,
-    /// What stands before the digest. In a list it is the version, and items of other versions are skipped.
+    /// What stands before the signature. In a list it is the version, and items of other versions are skipped.
     pub(super) prefix: String,
     pub(super) encoding: Encoding,
-    pub(super) algorithm: Algorithm,
-    pub(super) key: KeyForm,
+    pub(super) under: Under,
     /// What is signed, one part after the other.
     pub(super) signed: Vec<Part>,
 }
 
-/// How a digest is written.
+/// What makes a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Under {
+    /// A secret that both sides have.
+    Hmac { algorithm: Algorithm, key: KeyForm },
+    /// The provider's private key: Ed25519 (RFC 8032). The public one is 64 hexadecimal digits.
+    Ed25519,
+    /// The provider's private key: ECDSA on P-256 with SHA-256, in DER. The public one is a base64 `SubjectPublicKeyInfo`.
+    EcdsaP256,
+}
+
+/// How a signature is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
     /// Hexadecimal digits in either case.
@@ -82,6 +106,22 @@ pub(super) enum Part {
     Timestamp,
     DeliveryId,
     Body,
+    Method,
+    Url(Spelt),
+    /// The fields of a form, sorted by name and then by value, each pair once, names and values in one string. Any other body is
+    /// not a part of it, and has its SHA-256 in the query instead (`bodySHA256`), as hexadecimal digits.
+    FormFields,
+}
+
+/// How a signed URL is spelt. It is always made from the configured `public_url`: `Host` is the sender's to choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spelt {
+    /// As configured, letter by letter, and nothing else.
+    AsConfigured,
+    /// With the request's query; with its port or without, since the sender does either.
+    WithQuery,
+    /// With the request's query, some escapes resolved, as its documentation says, or none, as its libraries do.
+    WithQueryDecoded,
 }
 
 /// When a delivery was sent, and how far from now that may be, in either direction.
@@ -92,34 +132,18 @@ pub(super) struct Stamp {
     pub(super) tolerance: Duration,
 }
 
-/// The unit of a timestamp, counted from 1970-01-01T00:00:00Z.
+/// How a timestamp is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
+    /// Seconds since 1970-01-01T00:00:00Z.
     Seconds,
+    /// Milliseconds since then.
     Milliseconds,
+    /// A date with its time (RFC 3339).
+    Date,
 }
 
-/// How the CloudEvents type follows from a delivery.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Naming {
-    /// Whose events they are, such as `com.github`; empty if the provider's name for the event says it.
-    pub(super) domain: &'static str,
-    /// Where the provider names the event: the first of these that does.
-    pub(super) kind: Vec<Place>,
-    /// The body's field with what was done.
-    pub(super) action: Option<&'static str>,
-}
-
-/// A place in a delivery that holds a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// A header.
-    Header(HeaderName),
-    /// A field of the JSON body: keys and indices, joined by dots.
-    Field(String),
-}
-
-impl Hmac {
+impl Signature {
     /// HMAC-SHA256 of the body under the secret itself, one signature in hexadecimal digits.
     pub(super) fn of_body(header: HeaderName) -> Self {
         Self {
@@ -127,35 +151,77 @@ impl Hmac {
             separator: None,
             prefix: String::new(),
             encoding: Encoding::Hex,
-            algorithm: Algorithm::Sha256,
-            key: KeyForm::Verbatim,
+            under: Under::secret(Algorithm::Sha256),
             signed: vec![Part::Body],
         }
     }
 
+    /// Whether the part is signed.
+    pub(super) fn signs(&self, part: &Part) -> bool {
+        self.signed.contains(part)
+    }
+
+    /// How the URL is spelt that is signed, if one is.
+    pub(super) fn url(&self) -> Option<Spelt> {
+        self.signed.iter().find_map(|part| match part {
+            Part::Url(spelt) => Some(*spelt),
+            _ => None,
+        })
+    }
+
     /// What a signature looks like, for a sender who sent something else.
     pub(super) fn shape(&self) -> String {
-        let len = self.algorithm.digest_len();
-        let digest = match self.encoding {
+        let Some(len) = self.under.len() else {
+            return "base64 of an ECDSA signature in DER".into();
+        };
+        let digits = match self.encoding {
             Encoding::Hex => format!("{} hexadecimal digits", len * 2),
             Encoding::LowerHex => format!("{} lower-case hexadecimal digits", len * 2),
             Encoding::Base64 => format!("{} characters of base64", len.div_ceil(3) * 4),
         };
         if self.prefix.is_empty() {
-            digest
+            digits
         } else {
-            format!("`{}` and {digest}", self.prefix)
+            format!("`{}` and {digits}", self.prefix)
         }
     }
 }
 
-impl Algorithm {
-    /// The length of its digests, in bytes.
-    pub(super) fn digest_len(self) -> usize {
+impl Under {
+    /// An HMAC whose key is the secret itself.
+    pub(super) const fn secret(algorithm: Algorithm) -> Self {
+        Self::Hmac {
+            algorithm,
+            key: KeyForm::Verbatim,
+        }
+    }
+
+    /// Whether only the provider can sign.
+    pub(super) fn is_private(self) -> bool {
+        !matches!(self, Self::Hmac { .. })
+    }
+
+    /// The length of its signatures in bytes, where they have one.
+    pub(super) fn len(self) -> Option<usize> {
         match self {
-            Self::Sha1 => 20,
-            Self::Sha256 => 32,
-            Self::Sha512 => 64,
+            Self::Hmac { algorithm, .. } => Some(match algorithm {
+                Algorithm::Sha1 => 20,
+                Algorithm::Sha256 => 32,
+                Algorithm::Sha512 => 64,
+            }),
+            Self::Ed25519 => Some(64),
+            Self::EcdsaP256 => None,
+        }
+    }
+}
+
+impl Stamp {
+    /// Seconds in a header.
+    pub(super) fn seconds(header: &'static str, tolerance: u64) -> Self {
+        Self {
+            place: Place::header(header),
+            unit: Unit::Seconds,
+            tolerance: Duration::from_secs(tolerance),
         }
     }
 }
@@ -166,29 +232,37 @@ impl Recipe {
     /// repetition is recognised. `X-Request-Id` is not taken: proxies make one up for each attempt.
     pub(super) fn plain() -> Self {
         Self {
-            proof: Proof::Nothing,
+            delivery_id: vec![Place::header("idempotency-key")],
+            ..Self::of(Proof::Nothing)
+        }
+    }
+
+    /// A recipe of this proof in which nothing has a name.
+    pub(super) fn of(proof: Proof) -> Self {
+        Self {
+            proof,
             timestamp: None,
-            delivery_id: Some(Place::header("idempotency-key")),
+            delivery_id: Vec::new(),
             event: Naming::default(),
             identity: &[],
-            form_field: None,
+            form: Form::Never,
         }
     }
 
     /// The header whose presence says that a delivery takes this way.
     pub(super) fn proof_header(&self) -> Option<&HeaderName> {
         match &self.proof {
-            Proof::Nothing => None,
+            Proof::Nothing | Proof::Sns => None,
             Proof::Secret { place, .. } => place.as_header(),
-            Proof::Hmac(hmac) => Some(&hmac.header),
+            Proof::Signature(signature) => Some(&signature.header),
         }
     }
 
     /// The headers that are carried along with an event: those that sign it or name it. Never one that holds the secret itself.
     pub(super) fn carried(&self) -> Vec<HeaderName> {
         let signature = match &self.proof {
-            Proof::Hmac(hmac) => Some(&hmac.header),
-            Proof::Nothing | Proof::Secret { .. } => None,
+            Proof::Signature(signature) => Some(&signature.header),
+            Proof::Nothing | Proof::Secret { .. } | Proof::Sns => None,
         };
         let places = self
             .timestamp
@@ -210,38 +284,12 @@ impl Recipe {
     }
 }
 
-impl Place {
-    /// A header, by its lower-case name.
-    pub(super) fn header(name: &'static str) -> Self {
-        Self::Header(HeaderName::from_static(name))
-    }
-
-    pub(super) fn field(path: &str) -> Self {
-        Self::Field(path.to_owned())
-    }
-
-    fn as_header(&self) -> Option<&HeaderName> {
-        match self {
-            Self::Header(name) => Some(name),
-            Self::Field(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Header(name) => write!(f, "header `{name}`"),
-            Self::Field(path) => write!(f, "body field `{path}`"),
-        }
-    }
-}
-
 impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Seconds => "seconds",
-            Self::Milliseconds => "milliseconds",
+            Self::Seconds => "a whole number of seconds since 1970",
+            Self::Milliseconds => "a whole number of milliseconds since 1970",
+            Self::Date => "a date with its time, such as 2026-11-22T08:00:00Z,",
         })
     }
 }

@@ -1,96 +1,87 @@
 //! A scheme as it is written in a manifest.
 
-use super::recipe::{Naming, Place, Proof, Recipe};
-use super::{Error, providers::PROVIDERS};
+use super::greeting::Greeting;
+use super::naming::Naming;
+use super::place::Place;
+use super::recipe::{Proof, Recipe};
+use super::secret::Written;
+use super::{Error, address, providers};
 use crate::path::Path;
 use http::HeaderName;
 use http::header::AUTHORIZATION;
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer, Serialize};
-use std::fmt;
+use serde::{Deserialize, Serialize};
 
 /// The names of the schemes that are no provider's.
-const PLAIN: [&str; 5] = ["none", "hmac", "secret", "bearer", "token"];
+pub(super) const PLAIN: [&str; 5] = ["none", "hmac", "secret", "bearer", "token"];
 /// The keys that each of them reads.
-const NAMES: [&str; 3] = [
+pub(super) const NAMES: [&str; 3] = [
     "delivery_id_header",
     "delivery_id_path",
     "event_type_header",
 ];
 
-/// The `auth` object of a manifest. A key that a scheme does not read is refused: it would be a mistake that nobody notices.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Settings {
-    pub(super) scheme: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) secret: Option<Written>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) header: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) field: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) prefix: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) encoding: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) algorithm: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) signed: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) timestamp_header: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) tolerance_seconds: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) delivery_id_header: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) delivery_id_path: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) event_type_header: Option<String>,
+/// Makes the settings, so that there is one list of their keys.
+macro_rules! settings {
+    ($($key:ident: $value:ty,)*) => {
+        /// The `auth` object of a manifest. A key that a scheme does not read is refused: it would be a mistake that nobody notices.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct Settings {
+            pub(super) scheme: String,
+            $(
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub(super) $key: Option<$value>,
+            )*
+        }
+
+        impl Settings {
+            /// All keys.
+            pub(super) const KEYS: &[&str] = &["scheme", $(stringify!($key)),*];
+
+            /// The keys that are given beside `scheme`.
+            fn given(&self) -> impl Iterator<Item = &'static str> {
+                let given = [$((stringify!($key), self.$key.is_some())),*];
+                given.into_iter().filter(|(_, given)| *given).map(|(key, _)| key)
+            }
+        }
+    };
 }
 
-/// The reference to a secret, or several during a rotation, as written. It is read into anything, so that no message of the
-/// parser repeats a secret that somebody wrote in its place.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub(super) enum Written {
-    One(String),
-    Many(Vec<String>),
-    #[serde(skip_serializing)]
-    Other(Anything),
+settings! {
+    secret: Written,
+    secrets: Written,
+    public_key: Written,
+    public_url: String,
+    topic_arn: Written,
+    cert_hosts: Vec<String>,
+    header: String,
+    field: String,
+    prefix: String,
+    encoding: String,
+    algorithm: String,
+    signed: String,
+    timestamp_header: String,
+    tolerance_seconds: u64,
+    delivery_id_header: String,
+    delivery_id_path: String,
+    event_type_header: String,
 }
 
-/// A value that is no reference; what it was is not kept.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Anything;
-
-impl<'de> Deserialize<'de> for Anything {
-    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(reader).map(|_| Self)
-    }
-}
-
-/// Without the text, which may be a secret.
-impl fmt::Debug for Written {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Written(..)")
-    }
-}
+/// A scheme's name, its recipes and its handshakes.
+type Meaning = (&'static str, Vec<Recipe>, &'static [Greeting]);
 
 impl Settings {
-    /// The recipes that these settings ask for, and the scheme's name.
-    pub(super) fn recipes(&self) -> Result<(&'static str, Vec<Recipe>), Error> {
-        if let Some(provider) = PROVIDERS
-            .iter()
-            .find(|provider| provider.name == self.scheme)
-        {
-            self.refuse_others(provider.name, &[])?;
-            return Ok((provider.name, (provider.recipes)()));
+    /// What these settings ask for.
+    pub(super) fn read(&self) -> Result<Meaning, Error> {
+        if let Some(provider) = providers::all().find(|provider| provider.name == self.scheme) {
+            let recipes = (provider.recipes)();
+            self.check_provider(provider.name, &recipes)?;
+            return Ok((provider.name, recipes, provider.greetings));
         }
         let Some(name) = PLAIN.into_iter().find(|name| *name == self.scheme) else {
             let known: Vec<&str> = PLAIN
                 .into_iter()
-                .chain(PROVIDERS.iter().map(|provider| provider.name))
+                .chain(providers::all().map(|provider| provider.name))
                 .collect();
             return Err(Error::unknown("scheme", &self.scheme, &known));
         };
@@ -101,10 +92,62 @@ impl Settings {
             "none" => self.refuse_others(name, &[])?,
             _ => {
                 recipe.proof = self.shared_secret(name)?;
-                self.refuse_leak(&recipe)?;
+                refuse_leak(&recipe)?;
             }
         }
-        Ok((name, vec![recipe]))
+        Ok((name, vec![recipe], &[]))
+    }
+
+    /// Whether what a provider's recipes need is there, and nothing else.
+    fn check_provider(&self, name: &'static str, recipes: &[Recipe]) -> Result<(), Error> {
+        let missing = |keys| Error::MissingKey { scheme: name, keys };
+        let mut read = Vec::new();
+        for recipe in recipes {
+            match &recipe.proof {
+                Proof::Signature(signature) => {
+                    if signature.under.is_private() {
+                        self.public_key.as_ref().ok_or(missing("`public_key`"))?;
+                        read.push("public_key");
+                    }
+                    if let Some(spelt) = signature.url() {
+                        let url = self.public_url.as_ref().ok_or(missing("`public_url`"))?;
+                        address::Signed::of(url, spelt)?;
+                        read.push("public_url");
+                    }
+                }
+                Proof::Sns => {
+                    self.check_sns()?;
+                    read.extend(["topic_arn", "cert_hosts"]);
+                }
+                Proof::Nothing | Proof::Secret { .. } => {}
+            }
+        }
+        self.refuse_others(name, &read)
+    }
+
+    fn check_sns(&self) -> Result<(), Error> {
+        let topics = self.topic_arn.as_ref().ok_or(Error::MissingKey {
+            scheme: "sns",
+            keys: "`topic_arn`, the topic or topics that it listens to",
+        })?;
+        let are_topics = |topics: Vec<&str>| {
+            !topics.is_empty() && topics.iter().all(|topic| topic.starts_with("arn:"))
+        };
+        if !topics.texts().is_some_and(are_topics) {
+            let why = "it is no ARN such as `arn:aws:sns:us-east-1:123456789012:billing`, nor a list of them";
+            return Err(Error::invalid("topic_arn", why));
+        }
+        match self.cert_hosts.as_deref() {
+            Some([]) => Err(Error::invalid("cert_hosts", "it is empty")),
+            Some(hosts) => match hosts.iter().find(|host| !address::is_host(host)) {
+                Some(host) => Err(Error::invalid(
+                    "cert_hosts",
+                    format!("`{host}` is not the name of a host"),
+                )),
+                None => Ok(()),
+            },
+            None => Ok(()),
+        }
     }
 
     /// The keys that name deliveries, for any scheme that is not a provider's.
@@ -117,10 +160,10 @@ impl Settings {
                 ));
             }
             (Some(name), None) => {
-                recipe.delivery_id = Some(Place::Header(header("delivery_id_header", name)?))
+                recipe.delivery_id = vec![Place::Header(header("delivery_id_header", name)?)];
             }
             (None, Some(path)) => {
-                recipe.delivery_id = Some(Place::Field(field("delivery_id_path", path)?))
+                recipe.delivery_id = vec![Place::Field(field("delivery_id_path", path)?)];
             }
             (None, None) => {}
         }
@@ -150,51 +193,36 @@ impl Settings {
             }
         };
         self.refuse_others(name, &[read])?;
-        // RFC 6750, section 2.1.
-        let prefix = if name == "bearer" { "Bearer " } else { "" };
+        let prefix = if name == "bearer" { BEARER } else { "" };
         Ok(Proof::Secret { place, prefix })
     }
 
-    /// Refuses keys that the scheme does not read.
+    /// Refuses keys that the scheme does not read. What secrets it takes is seen to elsewhere.
     pub(super) fn refuse_others(&self, scheme: &'static str, read: &[&str]) -> Result<(), Error> {
         let names: &[&str] = if PLAIN.contains(&scheme) { &NAMES } else { &[] };
-        let given = [
-            ("header", self.header.is_some()),
-            ("field", self.field.is_some()),
-            ("prefix", self.prefix.is_some()),
-            ("encoding", self.encoding.is_some()),
-            ("algorithm", self.algorithm.is_some()),
-            ("signed", self.signed.is_some()),
-            ("timestamp_header", self.timestamp_header.is_some()),
-            ("tolerance_seconds", self.tolerance_seconds.is_some()),
-            ("delivery_id_header", self.delivery_id_header.is_some()),
-            ("delivery_id_path", self.delivery_id_path.is_some()),
-            ("event_type_header", self.event_type_header.is_some()),
-        ];
-        match given
-            .into_iter()
-            .find(|(key, given)| *given && !read.contains(key) && !names.contains(key))
-        {
-            Some((key, _)) => Err(Error::UnreadKey { scheme, key }),
+        let is_read = |key: &str| {
+            ["secret", "secrets"].contains(&key) || read.contains(&key) || names.contains(&key)
+        };
+        match self.given().find(|key| !is_read(key)) {
+            Some(key) => Err(Error::UnreadKey { scheme, key }),
             None => Ok(()),
         }
     }
+}
 
-    /// The secret itself must not become a name of a delivery or an event: those are stored and shown.
-    fn refuse_leak(&self, recipe: &Recipe) -> Result<(), Error> {
-        let Proof::Secret { place, .. } = &recipe.proof else {
-            return Ok(());
-        };
-        if recipe
-            .delivery_id
-            .iter()
-            .chain(&recipe.event.kind)
-            .any(|named| named == place)
-        {
-            return Err(Error::SecretAsName(place.clone()));
-        }
-        Ok(())
+/// What stands before a token (RFC 6750, section 2.1).
+pub(super) const BEARER: &str = "Bearer ";
+
+/// The secret itself must not become a name of a delivery or an event: those are stored and shown.
+fn refuse_leak(recipe: &Recipe) -> Result<(), Error> {
+    let Proof::Secret { place, .. } = &recipe.proof else {
+        return Ok(());
+    };
+    let mut names = recipe.delivery_id.iter().chain(&recipe.event.kind);
+    if names.any(|named| named == place) {
+        return Err(Error::SecretAsName(place.clone()));
     }
+    Ok(())
 }
 
 /// The header that a key names.

@@ -1,14 +1,19 @@
 //! Tests that concern the module as a whole, and what they share.
 
+mod addresses;
+mod handshakes;
 mod names;
 mod proofs;
 mod properties;
+mod rotation;
+mod samples;
 mod settings;
+mod sns;
 mod vectors;
 
-use super::{Auth, Draft, Refusal, Scheme, Verified, Verifier, sign};
+use super::{Auth, Delivery, Draft, Genuine, Place, Refusal, Scheme, Verified, Verifier, sign};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -54,6 +59,42 @@ fn verifier(scheme: &Scheme, secrets: &[&str]) -> Verifier {
     .unwrap()
 }
 
+/// What a verifier makes of a POST.
+fn receive(
+    verifier: &Verifier,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<Genuine, Refusal> {
+    let delivery = Delivery {
+        method: &Method::POST,
+        query,
+        headers,
+        body: Bytes::copy_from_slice(body),
+        certificate: None,
+    };
+    verifier.receive(delivery, now)
+}
+
+/// The event that a POST brings.
+fn take(
+    verifier: &Verifier,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<Verified, Refusal> {
+    receive(verifier, None, headers, body, now).map(event)
+}
+
+#[track_caller]
+fn event(genuine: Genuine) -> Verified {
+    match genuine {
+        Genuine::Event(verified) => verified,
+        Genuine::Handshake(handshake) => panic!("{handshake:?}"),
+    }
+}
+
 /// Verifies at the instant of the vectors.
 fn verify(
     scheme: &Scheme,
@@ -61,7 +102,12 @@ fn verify(
     pairs: &[(&str, &str)],
     body: &[u8],
 ) -> Result<Verified, Refusal> {
-    verifier(scheme, &[secret]).verify(&headers(pairs), Bytes::copy_from_slice(body), at(SIGNED_AT))
+    take(
+        &verifier(scheme, &[secret]),
+        &headers(pairs),
+        body,
+        at(SIGNED_AT),
+    )
 }
 
 fn secret(text: &str) -> SecretString {
@@ -82,5 +128,5 @@ fn signed(
     };
     let mut signed = sign(scheme, Some(&secret(text)), draft, at(SIGNED_AT)).unwrap();
     signed.extend(headers(more));
-    verifier(scheme, &[text]).verify(&signed, Bytes::copy_from_slice(body), at(SIGNED_AT))
+    take(&verifier(scheme, &[text]), &signed, body, at(SIGNED_AT))
 }

@@ -7,12 +7,30 @@ use jiff::Timestamp;
 use std::time::Duration;
 
 impl Stamp {
-    pub(super) fn check(&self, number: Option<i128>, now: Timestamp) -> Result<(), Refusal> {
-        let Some(time) = number.and_then(|number| self.unit.time(number)) else {
-            let expected = format!("a whole number of {} since 1970", self.unit);
+    /// Whether the header's text is a time near now.
+    pub(super) fn check_text(&self, text: &str, now: Timestamp) -> Result<(), Refusal> {
+        self.check(self.unit.time(digits(text)), now)
+    }
+
+    /// Whether the body's field is a time near now.
+    pub(super) fn check_field(
+        &self,
+        value: Option<&Scalar<'_>>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let time = match (self.unit, value) {
+            (Unit::Date, Some(Scalar::Text(text))) => text.parse().ok(),
+            (_, Some(Scalar::Whole(number))) => self.unit.time(Some(*number)),
+            _ => None,
+        };
+        self.check(time, now)
+    }
+
+    fn check(&self, time: Option<Timestamp>, now: Timestamp) -> Result<(), Refusal> {
+        let Some(time) = time else {
             return Err(Refusal::Unusable {
                 place: self.place.clone(),
-                expected,
+                expected: self.unit.to_string(),
             });
         };
         let passed = now.duration_since(time);
@@ -37,35 +55,27 @@ impl Stamp {
 }
 
 impl Unit {
-    fn time(self, number: i128) -> Option<Timestamp> {
-        let number = i64::try_from(number).ok()?;
+    fn time(self, number: Option<i128>) -> Option<Timestamp> {
+        let number = i64::try_from(number?).ok()?;
         match self {
             Self::Seconds => Timestamp::from_second(number).ok(),
             Self::Milliseconds => Timestamp::from_millisecond(number).ok(),
+            Self::Date => None,
         }
     }
 
-    /// The time as a whole number of this unit.
-    pub(super) fn count(self, time: Timestamp) -> i64 {
+    /// The time as it is written in this unit.
+    pub(super) fn write(self, time: Timestamp) -> String {
         match self {
-            Self::Seconds => time.as_second(),
-            Self::Milliseconds => time.as_millisecond(),
-        }
-    }
-}
-
-impl Scalar<'_> {
-    /// The number that it is; a text is none, whatever it says.
-    pub(super) fn whole(self) -> Option<i128> {
-        match self {
-            Self::Whole(number) => Some(number),
-            Self::Text(_) => None,
+            Self::Seconds => time.as_second().to_string(),
+            Self::Milliseconds => time.as_millisecond().to_string(),
+            Self::Date => time.to_string(),
         }
     }
 }
 
 /// A number that is written in digits only: no sign, no blank, no fraction.
-pub(super) fn digits(text: &str) -> Option<i128> {
+fn digits(text: &str) -> Option<i128> {
     let plain = text.len() <= 20 && text.bytes().all(|b| b.is_ascii_digit());
     if plain { text.parse().ok() } else { None }
 }

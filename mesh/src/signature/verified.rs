@@ -4,8 +4,11 @@ use bytes::Bytes;
 use std::fmt;
 
 /// A delivery that proved where it comes from: the proof is bound to these very bytes. Only
-/// [`Verifier::verify`](super::Verifier::verify) makes one, and it cannot be copied, so one verification publishes one event.
-pub struct Verified(Parts);
+/// [`Verifier::receive`](super::Verifier::receive) makes one, and it cannot be copied, so one verification publishes one event.
+pub struct Verified {
+    parts: Parts,
+    is_json: bool,
+}
 
 /// What a verified delivery consists of.
 #[derive(Clone, PartialEq, Eq)]
@@ -23,38 +26,44 @@ pub struct Parts {
 }
 
 impl Verified {
-    pub(super) fn new(parts: Parts) -> Self {
-        Self(parts)
+    pub(super) fn new(parts: Parts, is_json: bool) -> Self {
+        Self { parts, is_json }
+    }
+
+    /// Whether all of the body was read on the way, and is a JSON document. If not, it was not looked at, or is none.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.is_json
     }
 
     /// The body, byte for byte as received.
     #[must_use]
     pub fn body(&self) -> &Bytes {
-        &self.0.body
+        &self.parts.body
     }
 
     /// The provider's name for the delivery, the same for each repetition of it: 1 to 256 visible ASCII characters.
     #[must_use]
     pub fn delivery_id(&self) -> Option<&str> {
-        self.0.delivery_id.as_deref()
+        self.parts.delivery_id.as_deref()
     }
 
     /// The CloudEvents `type`.
     #[must_use]
     pub fn event_type(&self) -> &str {
-        &self.0.event_type
+        &self.parts.event_type
     }
 
     /// The media type of the body, as the provider named it.
     #[must_use]
     pub fn content_type(&self) -> Option<&str> {
-        self.0.content_type.as_deref()
+        self.parts.content_type.as_deref()
     }
 
     /// The headers that sign the delivery or name it, lower-case names, so that whoever has the secret can verify again. None
     /// of them holds a secret.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
+        self.parts
             .headers
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
@@ -63,20 +72,20 @@ impl Verified {
     /// The same without the provider's name for it, for a trigger to which each repetition is an event of its own.
     #[must_use]
     pub fn unnamed(mut self) -> Self {
-        self.0.delivery_id = None;
+        self.parts.delivery_id = None;
         self
     }
 
     /// Spends the proof for its parts.
     #[must_use]
     pub fn into_parts(self) -> Parts {
-        self.0
+        self.parts
     }
 }
 
 impl fmt::Debug for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.parts.fmt(f)
     }
 }
 

@@ -41,7 +41,7 @@ fn a_key_that_is_missing_unread_or_unknown_is_named() {
     for (written, message) in [
         (
             json!({"scheme": "githb"}),
-            "unknown scheme `githb`; known: none, hmac, secret, bearer, token, github, linear, standard; did you mean `github`?",
+            "unknown scheme `githb`; known: none, hmac, secret, bearer, token, github, linear, bitbucket, jira, shopify, pagerduty, sentry, intercom, dropbox, stripe, slack, zoom, standard, gitlab-signed, twilio, hubspot, square, discord, sendgrid, sns, gitlab, msgraph, cloudevents; did you mean `github`?",
         ),
         (json!({"secret": "${S}"}), "missing field `scheme`"),
         (
@@ -227,7 +227,7 @@ fn a_scheme_without_a_usable_secret_makes_no_verifier() {
     let error = try_new("standard", &["whsec_not base64"]);
     assert_eq!(
         error.to_string(),
-        "secret 1 of scheme `standard` is not `whsec_` and base64: copy it whole, as the provider shows it"
+        "key 1 of scheme `standard` is not `whsec_` and base64: copy it whole, as the provider shows it"
     );
     assert!(matches!(
         try_new("standard", &["whpk_abcd"]),

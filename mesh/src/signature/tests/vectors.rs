@@ -209,13 +209,14 @@ fn slack() -> Vector {
 fn what_others_signed_is_verified_and_named() {
     for vector in vectors() {
         let name = format!("{} {:?}", vector.scheme.name(), vector.headers[0]);
-        let verified = verifier(&vector.scheme, &[vector.secret])
-            .verify(
-                &headers(vector.headers),
-                Bytes::from_static(vector.body),
-                at(vector.at),
-            )
-            .unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
+        let verifier = verifier(&vector.scheme, &[vector.secret]);
+        let verified = take(
+            &verifier,
+            &headers(vector.headers),
+            vector.body,
+            at(vector.at),
+        )
+        .unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
         assert_eq!(verified.body(), vector.body, "{name}");
         assert_eq!(verified.delivery_id(), vector.delivery_id, "{name}");
         assert_eq!(verified.event_type(), vector.event_type, "{name}");
@@ -232,13 +233,9 @@ fn what_others_signed_is_refused_under_another_secret_or_with_another_body() {
         };
         let longer = [vector.body, b"\n"].concat();
         for (secret, body) in [(other, vector.body), (vector.secret, &longer)] {
-            let refusal = verifier(&vector.scheme, &[secret])
-                .verify(
-                    &headers(vector.headers),
-                    Bytes::copy_from_slice(body),
-                    at(vector.at),
-                )
-                .unwrap_err();
+            let verifier = verifier(&vector.scheme, &[secret]);
+            let refusal =
+                take(&verifier, &headers(vector.headers), body, at(vector.at)).unwrap_err();
             assert!(
                 matches!(refusal, Refusal::Mismatch(_)),
                 "{}: {refusal}",
