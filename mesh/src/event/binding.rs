@@ -1,13 +1,16 @@
 //! The binary mode that the HTTP and the NATS binding of CloudEvents share: attributes as `ce-*` headers, the body untouched
 //! (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md>, section 3.1).
 
-use super::{Address, Event, EventId};
+use super::{Address, AnswerTo, Event, EventId};
 use crate::trace::TraceParent;
 use bytes::Bytes;
 use std::borrow::Cow;
 
 /// A header of the binary mode: its lower-case name and its value, already encoded.
 pub type Attribute = (Cow<'static, str>, String);
+
+/// Where the sender waits, which only those who carry an event need to know.
+const ANSWER_TO: &str = "ce-answerto";
 
 /// Why headers do not make an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +39,7 @@ impl Event {
             ("ce-subject", self.subject.as_deref()),
             ("ce-deliveryid", self.delivery_id.as_deref()),
             ("ce-replayof", self.replay_of.as_ref().map(EventId::as_str)),
+            (ANSWER_TO, self.answer_to.as_ref().map(AnswerTo::as_str)),
         ] {
             if let Some(value) = value {
                 add(name, value);
@@ -55,10 +59,40 @@ impl Event {
         list
     }
 
+    /// The same without what is no business of the trigger's.
+    pub fn attributes_for_trigger(&self) -> impl Iterator<Item = Attribute> {
+        let all = self.attributes().into_iter();
+        all.filter(|(name, _)| name != ANSWER_TO)
+    }
+
+    /// The value, not encoded, of what travels beside the body under this lower-case name in the binary mode, as templates refer to
+    /// it. `ce-datacontenttype` is the `content-type`.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<String> {
+        match name {
+            "ce-specversion" => Some("1.0".to_owned()),
+            "ce-id" => Some(self.id.to_string()),
+            "ce-source" => Some(self.source.clone()),
+            "ce-type" => Some(self.event_type.clone()),
+            "ce-time" => Some(self.time.to_string()),
+            "ce-subject" => self.subject.clone(),
+            "ce-deliveryid" => self.delivery_id.clone(),
+            "ce-replayof" => self.replay_of.as_ref().map(EventId::to_string),
+            "ce-datacontenttype" => self.content_type.clone(),
+            _ => {
+                let name = name.strip_prefix("http-")?;
+                let mut headers = self.headers.iter();
+                let (_, value) = headers.find(|(found, _)| found == name)?;
+                Some(value.clone())
+            }
+        }
+    }
+
     /// The event that these headers (any case) and this body make.
     ///
     /// # Errors
-    /// [`Malformed`] if a required attribute is missing or unusable. An unusable `traceparent` is dropped, as its standard says.
+    /// [`Malformed`] if a required attribute is missing or unusable. An unusable `traceparent` is dropped, as its standard
+    /// says, and so is an unusable `answerto`: at worst nobody is told.
     pub fn from_attributes<'a>(
         address: Address,
         attributes: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -90,6 +124,7 @@ impl Event {
                 .replay_of
                 .map(|text| id(text, "replayof"))
                 .transpose()?,
+            answer_to: found.answer_to.as_deref().and_then(AnswerTo::parse),
             headers: found.headers,
             trace: found.trace,
         })
@@ -107,6 +142,7 @@ struct Found {
     content_type: Option<String>,
     delivery_id: Option<String>,
     replay_of: Option<String>,
+    answer_to: Option<String>,
     headers: Vec<(String, String)>,
     trace: Option<TraceParent>,
 }
@@ -122,6 +158,7 @@ impl Found {
             "ce-time" => &mut self.time,
             "ce-deliveryid" => &mut self.delivery_id,
             "ce-replayof" => &mut self.replay_of,
+            ANSWER_TO => &mut self.answer_to,
             "content-type" => {
                 self.content_type = Some(value.to_owned());
                 return;
@@ -203,6 +240,7 @@ mod tests {
             address: Address::Trigger(TriggerName::parse("t").unwrap()),
             delivery_id: Some("72d3162e".into()),
             replay_of: Some(EventId::parse("e-0").unwrap()),
+            answer_to: AnswerTo::parse("0123456789abcdef"),
             headers,
             trace: TraceParent::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
         }
@@ -229,6 +267,34 @@ mod tests {
             vec![("x-github-event".into(), "push".into())],
         );
         assert_eq!(through_headers(&event), event);
+    }
+
+    #[test]
+    fn a_trigger_does_not_learn_where_the_sender_waits() {
+        let event = event("/hooks/t".into(), Vec::new());
+        let told: Vec<_> = event.attributes_for_trigger().collect();
+        assert_eq!(told.len() + 1, event.attributes().len());
+        assert!(
+            !format!("{told:?}").contains("0123456789abcdef"),
+            "{told:?}"
+        );
+        assert_eq!(event.attribute("ce-answerto"), None);
+    }
+
+    #[test]
+    fn where_a_sender_waits_is_dropped_if_it_could_be_somewhere_else() {
+        let event = event("/hooks/t".into(), Vec::new());
+        let pairs: Vec<_> = event
+            .attributes()
+            .into_iter()
+            .map(|(name, value)| match name.as_ref() {
+                ANSWER_TO => (name, "a.>".to_owned()),
+                _ => (name, value),
+            })
+            .collect();
+        let pairs = pairs.iter().map(|(n, v)| (n.as_ref(), v.as_str()));
+        let read = Event::from_attributes(event.address.clone(), pairs, event.data.clone());
+        assert_eq!(read.unwrap().answer_to, None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Proof of origin: the only way onto the bus.
 
-use super::{Address, Event, EventId};
+use super::{Address, AnswerTo, Event, EventId};
 use crate::name::TriggerName;
 use crate::port::log::Stored;
 use crate::signature::Verified;
@@ -20,7 +20,7 @@ pub enum Origin {
 }
 
 /// An event with a proof of its origin. There is no way to make one from bytes that nobody vouched for: the constructors take
-/// the proof itself.
+/// the proof itself, or what this role itself wrote down of one ([`Proven::from_record`]).
 #[derive(Debug, Clone)]
 pub struct Proven {
     event: Event,
@@ -54,6 +54,7 @@ impl Proven {
             address: Address::Trigger(trigger.clone()),
             delivery_id: parts.delivery_id,
             replay_of: None,
+            answer_to: None,
             headers: parts.headers,
             trace: Some(trace),
         };
@@ -83,6 +84,7 @@ impl Proven {
             address: Address::Trigger(trigger.clone()),
             delivery_id: None,
             replay_of: None,
+            answer_to: None,
             headers: Vec::new(),
             trace: Some(trace),
         };
@@ -93,7 +95,7 @@ impl Proven {
     }
 
     /// A replay of a stored event, addressed to `trigger`. `after` is the sequence of the latest outcome that the operator saw
-    /// (0 for none); see [`EventId::of_replay`]. Replaying a replay repeats the first event.
+    /// (0 for none); see [`EventId::of_replay`]. Replaying a replay repeats the first event. Nobody waits for it.
     #[must_use]
     pub fn replay(
         stored: &Stored<Event>,
@@ -105,6 +107,7 @@ impl Proven {
         let event = Event {
             id: EventId::of_replay(&stored.value.id, after),
             replay_of: Some(root.clone()),
+            answer_to: None,
             address: Address::Trigger(trigger.clone()),
             time: asked,
             ..stored.value.clone()
@@ -113,6 +116,18 @@ impl Proven {
             event,
             origin: Origin::Replay,
         }
+    }
+
+    /// The same, with its sender waiting there for what becomes of it.
+    #[must_use]
+    pub fn answered_to(mut self, address: AnswerTo) -> Self {
+        self.event.answer_to = Some(address);
+        self
+    }
+
+    /// The event of a record, as it was proven before it was written down.
+    pub(super) fn recorded(event: Event, origin: Origin) -> Self {
+        Self { event, origin }
     }
 
     /// The event.

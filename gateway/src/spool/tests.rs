@@ -1,0 +1,6 @@
+mod crash;
+mod damage;
+mod draining;
+mod faults;
+mod holding;
+mod rig;
