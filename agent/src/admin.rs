@@ -5,22 +5,25 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
+use belfry_serve::{Config, Tasks};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::error;
 
-/// Serves until `shutdown`.
+/// How long answers may still run after the shutdown was asked for.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Serves until `shutdown`, and what was asked before it.
 pub(crate) async fn serve(agent: Arc<Agent>, listener: TcpListener, shutdown: CancellationToken) {
     let router = Router::new()
         .route("/health", get(|| async { Json(json!({"status": "ok"})) }))
         .route("/ready", get(ready))
         .with_state(agent);
-    let served = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned());
-    if let Err(error) = served.await {
-        error!(%error, "the agent's admin door is shut");
-    }
+    let (tasks, answer) = (Tasks::default(), belfry_serve::routed(router));
+    belfry_serve::serve(listener, answer, &Config::default(), &shutdown, &tasks).await;
+    tasks.end(GRACE).await;
 }
 
 /// Whether events can be pulled and containers run.

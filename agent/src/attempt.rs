@@ -4,6 +4,7 @@ use belfry_mesh::Event;
 use belfry_mesh::outcome::Status;
 use belfry_mesh::retry::Answer;
 use serde::Deserialize;
+use serde_json::Value;
 use std::time::Duration;
 
 /// How much of an answer is read, in bytes.
@@ -23,6 +24,8 @@ pub(crate) struct Reply {
     pub(crate) execution_id: Option<String>,
     /// Why it was ignored or failed, in words.
     pub(crate) reason: Option<String>,
+    /// What the orchestrator answered, for a sender that waits.
+    pub(crate) result: Option<Value>,
 }
 
 impl Reply {
@@ -33,6 +36,7 @@ impl Reply {
             status: Status::Retrying,
             execution_id: None,
             reason: Some(reason),
+            result: None,
         }
     }
 }
@@ -41,8 +45,9 @@ impl Reply {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Body {
-    status: serde_json::Value,
-    execution_id: Option<serde_json::Value>,
+    status: Value,
+    execution_id: Option<Value>,
+    result: Option<Value>,
     reason: Option<String>,
     detail: Option<String>,
 }
@@ -63,7 +68,7 @@ pub(crate) async fn post(
     timeout: Duration,
 ) -> Reply {
     let mut request = http.post(url).timeout(timeout).body(event.data.clone());
-    for (name, value) in event.attributes() {
+    for (name, value) in event.attributes_for_trigger() {
         request = request.header(name.as_ref(), value);
     }
     let sent = async {
@@ -122,8 +127,8 @@ fn interpret(status: u16, after: Option<Duration>, body: &[u8]) -> Reply {
     let succeeded = (200..300).contains(&status);
     let ignored = succeeded && said.status == "ignored";
     let execution_id = said.execution_id.and_then(|id| match id {
-        serde_json::Value::String(id) => Some(id),
-        serde_json::Value::Number(id) => Some(id.to_string()),
+        Value::String(id) => Some(id),
+        Value::Number(id) => Some(id.to_string()),
         _ => None,
     });
     let words = said.reason.or(said.detail).map(|words| bounded(&words));
@@ -140,6 +145,7 @@ fn interpret(status: u16, after: Option<Duration>, body: &[u8]) -> Reply {
         } else {
             Some(words.unwrap_or_else(text))
         },
+        result: said.result.filter(|_| succeeded && !ignored),
     }
 }
 
@@ -173,12 +179,13 @@ mod tests {
         let reply = interpret(
             200,
             None,
-            br#"{"status":"triggered","execution_id":"ex-1"}"#,
+            br#"{"status":"triggered","execution_id":"ex-1","result":{"score":7}}"#,
         );
         assert_eq!(
             (reply.status, reply.execution_id.as_deref()),
             (Status::Triggered, Some("ex-1"))
         );
+        assert_eq!(reply.result, Some(serde_json::json!({"score": 7})));
         let reply = interpret(
             200,
             None,

@@ -2,6 +2,7 @@
 //! records what became of each.
 
 mod admin;
+mod answering;
 mod attempt;
 mod breaker;
 mod campaign;

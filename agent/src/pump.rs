@@ -1,9 +1,11 @@
 //! The pump of one slot: pull, post, record the outcome, settle.
 
+use crate::answering;
 use crate::attempt::{self, Reply};
 use crate::breaker::{Allowance, Breaker, Settings, Turn};
 use crate::recent::Recent;
 use crate::tenure::Tenure;
+use belfry_mesh::event::Ending;
 use belfry_mesh::name::TriggerName;
 use belfry_mesh::outcome::{Holder, Status};
 use belfry_mesh::port::log::{Claim, Consumer, Delivery, Subscription};
@@ -71,23 +73,25 @@ struct Pump {
     /// Told when an attempt ends, for a breaker that waits for its probe.
     ended: Notify,
     began: Instant,
+    /// What is in flight: attempts, and the word to those who wait for them.
+    attempts: TaskTracker,
 }
 
 /// Pumps until `stop`, then pulls no more, lets what is in flight end for up to `grace`, and leaves the rest to be delivered
 /// again.
 pub(crate) async fn run(job: Job, tools: Tools, stop: CancellationToken, grace: Duration) {
+    let attempts = TaskTracker::new();
     let pump = Arc::new(Pump {
         breaker: Mutex::new(Breaker::new(Settings::default())),
         rng: Mutex::new(StdRng::seed_from_u64(tools.seed)),
         ended: Notify::new(),
         began: Instant::now(),
+        attempts: attempts.clone(),
         job,
         tools,
     });
-    let attempts = TaskTracker::new();
     let give_up = CancellationToken::new();
-    stop.run_until_cancelled(pump.clone().pull(&attempts, &give_up))
-        .await;
+    stop.run_until_cancelled(pump.clone().pull(&give_up)).await;
     attempts.close();
     if tokio::time::timeout(grace, attempts.wait()).await.is_err() {
         warn!(trigger = %pump.job.trigger, in_flight = attempts.len(), "attempts did not end in time and will be delivered again");
@@ -97,7 +101,7 @@ pub(crate) async fn run(job: Job, tools: Tools, stop: CancellationToken, grace: 
 }
 
 impl Pump {
-    async fn pull(self: Arc<Self>, attempts: &TaskTracker, give_up: &CancellationToken) {
+    async fn pull(self: Arc<Self>, give_up: &CancellationToken) {
         let room = Arc::new(Semaphore::new(self.job.max_in_flight));
         // As this revision needs it, in case whoever wrote it was cut off before it could.
         self.subscribe_anew().await;
@@ -106,8 +110,7 @@ impl Pump {
             let error = match self.tools.ports.events.consumer(&self.job.trigger).await {
                 Ok(mut consumer) => {
                     wait = RECONNECT.0;
-                    self.consume(consumer.as_mut(), &room, attempts, give_up)
-                        .await
+                    self.consume(consumer.as_mut(), &room, give_up).await
                 }
                 Err(error) => error,
             };
@@ -139,7 +142,6 @@ impl Pump {
         self: &Arc<Self>,
         consumer: &mut dyn Consumer,
         room: &Arc<Semaphore>,
-        attempts: &TaskTracker,
         give_up: &CancellationToken,
     ) -> Error {
         loop {
@@ -167,7 +169,8 @@ impl Pump {
                 Err(error) => return error,
             };
             for (delivery, permit) in deliveries.into_iter().zip(permits) {
-                attempts.spawn(self.clone().handle(delivery, permit, give_up.clone()));
+                self.attempts
+                    .spawn(self.clone().handle(delivery, permit, give_up.clone()));
             }
         }
     }
@@ -193,8 +196,8 @@ impl Pump {
         } = delivery;
         let work = self.attempt(&event, attempt, claim.as_ref());
         let settled = match give_up.run_until_cancelled(work).await {
-            Some(Some(outcome)) => {
-                let settling = self.settle(&event, outcome, claim);
+            Some(Some(ending)) => {
+                let settling = self.clone().settle(&event, ending, claim);
                 give_up
                     .run_until_cancelled(settling)
                     .await
@@ -213,7 +216,7 @@ impl Pump {
     }
 
     /// Makes the attempt, with the claim kept alive, and says what became of it. None is made once the lease is over.
-    async fn attempt(&self, event: &Event, attempt: u32, claim: &dyn Claim) -> Option<Outcome> {
+    async fn attempt(&self, event: &Event, attempt: u32, claim: &dyn Claim) -> Option<Ending> {
         // In this order: whatever stops the process after the look, the attempt began before it.
         let began = Instant::now();
         if self.job.lease.is_over() {
@@ -242,7 +245,7 @@ impl Pump {
         began: Instant,
         decision: Decision,
         reply: Reply,
-    ) -> Outcome {
+    ) -> Ending {
         let at = self.tools.ports.clock.now();
         let (status, retry_at) = match decision {
             Decision::Done => (reply.status, None),
@@ -253,7 +256,7 @@ impl Pump {
             retry::Answer::Status(status, _) => Some(status),
             retry::Answer::None => None,
         };
-        Outcome {
+        let outcome = Outcome {
             event_id: event.id.clone(),
             trigger: self.job.trigger.clone(),
             attempt,
@@ -265,16 +268,21 @@ impl Pump {
             at,
             retry_at,
             by: self.job.holder.clone(),
+        };
+        Ending {
+            outcome,
+            result: reply.result,
         }
     }
 
     /// Stores what became of the attempt, then settles the delivery: in this order, so that no event is settled unseen.
     async fn settle(
-        &self,
+        self: Arc<Self>,
         event: &Event,
-        outcome: Outcome,
+        ending: Ending,
         claim: Box<dyn Claim>,
     ) -> Result<(), Error> {
+        let outcome = &ending.outcome;
         let Outcome {
             status,
             attempt,
@@ -283,7 +291,7 @@ impl Pump {
             latency_ms,
             ref reason,
             ..
-        } = outcome;
+        } = *outcome;
         let failed = matches!(status, Status::Dead | Status::Retrying);
         if failed && self.job.lease.is_over() {
             info!(trigger = %self.job.trigger, event_id = %event.id, attempt, "an attempt failed after its slot was lost; the slot's new holder tries the event");
@@ -298,7 +306,7 @@ impl Pump {
                 self.insist(|| self.tools.ports.outcomes.bury(&letter))
                     .await?;
             }
-            self.insist(|| self.tools.ports.outcomes.record(&outcome))
+            self.insist(|| self.tools.ports.outcomes.record(outcome))
                 .await
         };
         keep_alive(claim.as_ref(), record).await?;
@@ -307,6 +315,7 @@ impl Pump {
             trigger = %self.job.trigger, event_id = %event.id, attempt, status = status.as_str(),
             duration_ms = latency_ms, reason = reason.as_deref(), "attempt ended"
         );
+        self.tell(event, ending);
         match (status, retry_at) {
             (Status::Dead, _) => claim.give_up().await,
             (Status::Retrying, Some(due)) => {
@@ -315,6 +324,18 @@ impl Pump {
                     .await
             }
             _ => claim.ack().await,
+        }
+    }
+
+    /// Tells who waits for the event how it ended, beside everything else: nothing waits for it but the pump's end.
+    fn tell(self: &Arc<Self>, event: &Event, ending: Ending) {
+        if ending.outcome.status == Status::Retrying {
+            return;
+        }
+        if let Some(address) = event.answer_to.clone() {
+            let calls = self.tools.ports.calls.clone();
+            self.attempts
+                .spawn(async move { answering::tell(calls.as_ref(), &address, &ending).await });
         }
     }
 

@@ -1,18 +1,19 @@
 //! Deduplication and rate limits in Redis (7 or later), shared by all gateways.
 //!
-//! A check is one script, and so one round trip. Its two keys have no slot in common, so this is for one Redis, with replicas or
+//! A check is one command, or with a rate one script, and so one round trip. The script's two keys have no slot in common, so this is for one Redis, with replicas or
 //! without, and not for a Redis Cluster.
 
 use crate::config::without_credentials;
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use ::redis::{Client, Cmd, FromRedisValue, RedisError, Script, ScriptInvocation};
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use belfry_mesh::event::EventId;
 use belfry_mesh::limit::Rate;
 use belfry_mesh::port::Error;
 use belfry_mesh::port::dedup::{Dedup, Verdict};
 use secrecy::{ExposeSecret, SecretString};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The oldest Redis that Belfry is tested with.
@@ -24,7 +25,8 @@ const CHECK: &str = include_str!("redis/check.lua");
 /// What the gateways share in Redis.
 struct Shared {
     client: Client,
-    connection: Mutex<ConnectionManager>,
+    /// Read by every delivery, and so without a lock.
+    connection: ArcSwap<ConnectionManager>,
     check: Script,
     address: String,
     deadline: Duration,
@@ -48,7 +50,7 @@ pub(crate) async fn open(url: &SecretString, deadline: Duration) -> Result<Arc<d
     let connection = connect(&client, deadline).map_err(|error| refused(error.to_string()))?;
     let shared = Shared {
         client,
-        connection: Mutex::new(connection),
+        connection: ArcSwap::from_pointee(connection),
         check: Script::new(CHECK),
         address,
         deadline,
@@ -84,11 +86,7 @@ impl Shared {
         &self,
         ask: impl AsyncFnOnce(&mut ConnectionManager) -> Result<T, RedisError>,
     ) -> Result<T, Error> {
-        let mut connection = self
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let mut connection = ConnectionManager::clone(&self.connection.load());
         let unavailable = |why: String| Error::Unavailable {
             what: self.address.clone(),
             why,
@@ -112,10 +110,7 @@ impl Shared {
         if !error.is_io_error()
             && let Ok(fresh) = connect(&self.client, self.deadline)
         {
-            *self
-                .connection
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = fresh;
+            self.connection.store(Arc::new(fresh));
         }
     }
 
@@ -142,11 +137,19 @@ impl Dedup for Shared {
         subject: &str,
         rate: Option<&Rate>,
     ) -> Result<Verdict, Error> {
+        let Some(rate) = rate else {
+            let known: bool = self
+                .command(::redis::cmd("EXISTS").arg(seen(key)))
+                .await?;
+            return Ok(if known {
+                Verdict::Seen(key.clone())
+            } else {
+                Verdict::Fresh
+            });
+        };
         let mut invocation = self.check.key(seen(key));
         invocation.key(format!("belfry:rate:{subject}"));
-        if let Some(rate) = rate {
-            add(&mut invocation, rate);
-        }
+        add(&mut invocation, rate);
         let answer: Vec<u64> = self
             .request(async |connection| invocation.invoke_async(connection).await)
             .await?;

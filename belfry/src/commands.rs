@@ -1,14 +1,18 @@
 //! The client commands: one call of the console's API each, or a few, answered for people or for machines.
 
 mod events;
+mod gateways;
+pub(crate) mod hook;
 mod install;
 mod installed;
 mod logs;
 mod nodes;
+mod schemes;
 mod versions;
 
 use crate::cli::{self, Command};
 use anyhow::{Context, bail};
+use belfry_backends::clock::System;
 use serde_json::Value;
 use std::io::Read;
 use std::path::Path;
@@ -20,9 +24,10 @@ use std::time::Duration;
 /// If the console is not there or refuses.
 pub(crate) async fn run(command: Command) -> anyhow::Result<String> {
     match command {
-        Command::Install(args) => install::install(args).await,
+        Command::Install(args) => install::install(*args).await,
         Command::Uninstall(args) => installed::uninstall(args).await,
-        Command::Update(args) => versions::update(args).await,
+        Command::Update(args) => versions::update(*args).await,
+        Command::Rotate(args) => hook::rotate(args, &System).await,
         Command::Rollback(args) => versions::rollback(args).await,
         Command::History(args) => versions::history(args).await,
         Command::List(client) => installed::list(&client).await,
@@ -39,6 +44,8 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<String> {
         Command::Replay(args) => events::replay(args).await,
         Command::DeadLetters(args) => events::dead_letters(args).await,
         Command::Packages(client) => install::packages(&client).await,
+        Command::Schemes(args) => schemes::run(&args),
+        Command::Gateways(client) => gateways::gateways(&client).await,
         Command::Nodes(args) => nodes::nodes(args).await,
         Command::Cordon(args) => nodes::change(args, "cordon").await,
         Command::Drain(args) => nodes::change(args, "drain").await,

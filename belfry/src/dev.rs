@@ -51,8 +51,13 @@ pub(crate) async fn run(args: Dev) -> anyhow::Result<()> {
         ports.clone(),
         roles::packages(&args.console, addresses.registry)?,
     )?;
-    let gateway =
-        roles::build_gateway(&args.gateway, &args.secrets, &args.backends, ports.clone())?;
+    let gateway = roles::build_gateway(
+        &args.gateway,
+        addresses.gateway.port(),
+        &args.secrets,
+        &args.backends,
+        ports.clone(),
+    )?;
     let agent = roles::build_agent(roles::AgentParts {
         agent: &args.agent,
         containers: &args.containers,

@@ -14,6 +14,7 @@ pub mod send;
 pub mod settings;
 pub mod standin;
 mod table;
+mod web;
 
 use clap::{CommandFactory, FromArgMatches};
 use cli::{Cli, Command, LogFormat};

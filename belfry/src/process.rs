@@ -4,8 +4,9 @@ use crate::settings;
 use anyhow::{Context, anyhow};
 use belfry_backends::clock::System;
 use belfry_backends::{Config, Limits, Retention};
-use belfry_mesh::NodeName;
+use belfry_mesh::name::MAX_LEN;
 use belfry_mesh::port::Ports;
+use belfry_mesh::{GatewayName, NodeName};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -37,8 +38,11 @@ pub(crate) fn shutdown_on_signal() -> anyhow::Result<CancellationToken> {
     Ok(token)
 }
 
-/// Listens for a role.
+/// Listens for a role. Each connection takes a descriptor, so the process is let have as many as it may.
 pub(crate) async fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    if let Err(error) = belfry_serve::raise_descriptors() {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
     TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}; choose another address with --{flag}")
     })
@@ -79,23 +83,34 @@ pub(crate) fn node(given: Option<NodeName>) -> anyhow::Result<NodeName> {
     if let Some(name) = given {
         return Ok(name);
     }
+    let host = host();
+    NodeName::parse(&fit(&host, MAX_LEN))
+        .map_err(|_| anyhow!("the host's name `{host}` cannot name a node; give --node"))
+}
+
+/// The gateway's name: the one that is given, or the host's, made fit, and the port: several may be on a host.
+pub(crate) fn gateway(given: Option<GatewayName>, port: u16) -> anyhow::Result<GatewayName> {
+    if let Some(name) = given {
+        return Ok(name);
+    }
+    let host = host();
+    let port = format!("-{port}");
+    GatewayName::parse(&(fit(&host, MAX_LEN - port.len()) + &port))
+        .map_err(|_| anyhow!("the host's name `{host}` cannot name a gateway; give --gateway-name"))
+}
+
+fn host() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let fit: String = host
-        .trim()
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '-' {
-                c.to_ascii_lowercase()
-            } else {
-                '-'
-            }
-        })
-        .take(belfry_mesh::name::MAX_LEN)
-        .collect();
-    NodeName::parse(fit.trim_matches('-')).map_err(|_| {
-        anyhow!(
-            "the host's name `{}` cannot name a node; give --node",
-            host.trim()
-        )
-    })
+    host.trim().to_owned()
+}
+
+/// As much of a host's name as can be a part of a name.
+fn fit(host: &str, most: usize) -> String {
+    let plain = |c: char| match c.is_ascii_alphanumeric() {
+        true => c.to_ascii_lowercase(),
+        false => '-',
+    };
+    let fit: String = host.chars().map(plain).collect();
+    let fit = fit.trim_matches('-');
+    fit[..fit.len().min(most)].trim_matches('-').to_owned()
 }

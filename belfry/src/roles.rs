@@ -2,19 +2,21 @@
 
 use crate::cli::{AgentRole, ConsoleRole, GatewayRole};
 use crate::process::{listen, node, open, shutdown_on_signal};
-use crate::{secrets, settings};
+use crate::web::Https;
+use crate::{process, secrets, settings};
 use anyhow::{Context, bail};
 use belfry_agent::Agent;
 use belfry_agent::docker::{self, Docker};
 use belfry_backends::clock::System;
 use belfry_console::Console;
-use belfry_gateway::Gateway;
+use belfry_gateway::{AccessLog, Gateway};
 use belfry_mesh::NodeName;
 use belfry_mesh::node::Capacity;
 use belfry_mesh::port::Ports;
 use belfry_mesh::port::packages::Packages;
 use belfry_mesh::port::runtime::Runtime;
 use belfry_registry::{Registry, registries};
+use belfry_serve::tls::Files;
 use belfry_triggers::program::Tools;
 use belfry_triggers::runtime::InProcess;
 use rand::Rng;
@@ -49,7 +51,8 @@ pub(crate) async fn gateway(args: GatewayRole) -> anyhow::Result<()> {
         );
     }
     info!(address = %listener.local_addr()?, "gateway listens");
-    let gateway = build_gateway(&args.gateway, &args.secrets, &args.backends, ports)?;
+    let port = listener.local_addr()?.port();
+    let gateway = build_gateway(&args.gateway, port, &args.secrets, &args.backends, ports)?;
     gateway.run(listener, shutdown).await?;
     end(tasks, ends).await
 }
@@ -140,19 +143,61 @@ async fn end(tasks: TaskTracker, ends: CancellationToken) -> anyhow::Result<()> 
 
 pub(crate) fn build_gateway(
     settings: &settings::Gateway,
+    port: u16,
     secrets: &settings::Secrets,
     backends: &settings::Backends,
     ports: Ports,
 ) -> anyhow::Result<Gateway> {
     let config = belfry_gateway::Config {
+        name: process::gateway(settings.gateway_name.clone(), port)?,
         max_body: settings.max_body_bytes,
         max_concurrent: settings.max_requests,
+        max_connections: settings.max_connections,
+        max_buffered: settings.max_buffered_bytes,
+        read_deadline: settings.read_deadline,
+        idle_deadline: settings.idle_deadline,
+        tls: tls(settings),
+        trusted_proxies: settings.trusted_proxies.clone(),
+        drain_delay: settings.drain_delay,
+        max_waiting: settings.max_waiting,
+        store_deadline: settings.store_deadline,
+        spool: spool(settings, backends),
+        metrics_allow: settings.metrics_allow.clone(),
+        access_log: match settings.access_log {
+            settings::AccessLog::All => AccessLog::All,
+            settings::AccessLog::Refused => AccessLog::Refused,
+            settings::AccessLog::Off => AccessLog::Off,
+        },
         ..belfry_gateway::Config::default()
     };
     let secrets = Arc::new(node_secrets(secrets, backends));
-    Ok(Gateway::build(config, ports, secrets, || {
-        rand::rng().next_u64()
-    })?)
+    let random = || rand::rng().next_u64();
+    let web = Arc::new(Https::new()?);
+    Ok(Gateway::build(config, ports, secrets, random, web)?)
+}
+
+/// Where a gateway keeps events while the bus is away. What is embedded is on the same disk, and cannot be away.
+fn spool(
+    settings: &settings::Gateway,
+    backends: &settings::Backends,
+) -> Option<belfry_gateway::spool::Config> {
+    let wanted = backends.nats_url.is_some() && settings.spool_max_bytes > 0;
+    wanted.then(|| {
+        let config = belfry_gateway::spool::Config::new(backends.data.join("spool"));
+        belfry_gateway::spool::Config {
+            max_bytes: settings.spool_max_bytes,
+            segment_bytes: config.segment_bytes.min(settings.spool_max_bytes),
+            ..config
+        }
+    })
+}
+
+/// Where the gateway's certificate is; the one flag asks for the other.
+fn tls(settings: &settings::Gateway) -> Option<Files> {
+    Some(Files {
+        certificates: settings.gateway_tls_cert.clone()?,
+        key: settings.gateway_tls_key.clone()?,
+    })
 }
 
 pub(crate) fn build_console(

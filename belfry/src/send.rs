@@ -1,15 +1,15 @@
 //! `belfry send`: a delivery as its provider would make it, for trying out and for tests.
 
 use crate::cli;
-use crate::commands::read;
+use crate::commands::{hook, read};
 use anyhow::{Context, bail};
 use belfry_mesh::port::clock::Clock;
 use belfry_mesh::signature::{self, Draft, Scheme};
 use http::{HeaderMap, HeaderValue, header};
 use jiff::Timestamp;
 use rand::Rng;
-use secrecy::SecretString;
-use serde_json::Value;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
 
 /// A delivery, signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,12 +18,16 @@ pub struct Delivery {
     pub headers: HeaderMap,
     /// Its body.
     pub body: Vec<u8>,
+    /// What stands after the `?` of the address that it is sent to, where the scheme signs that.
+    pub query: Option<String>,
 }
 
-/// Makes a delivery as the scheme's provider would at `now`. `event` is the event type, for schemes that name it in a header.
+/// Makes a delivery as the scheme's provider would at `now`, of a JSON payload; what the scheme has in the payload (a time, a secret)
+/// is put in. `event` is the event type, for schemes that name it in a header; a usual one if none is given.
 ///
 /// # Errors
-/// If the provider signs and there is no secret, or the secret or the payload is not of the provider's form.
+/// If the provider signs and there is no secret, or the secret or the payload is not of the provider's form, or only the provider
+/// can sign.
 pub fn sign(
     scheme: &Scheme,
     secret: Option<&SecretString>,
@@ -38,15 +42,10 @@ pub fn sign(
             scheme.name()
         );
     }
-    let body = if scheme.name() == "linear" {
-        stamped(&payload, now)?
-    } else {
-        payload
-    };
-    let event = event.unwrap_or(if scheme.name() == "linear" {
-        "Issue"
-    } else {
-        "push"
+    let body = completed(scheme, secret, payload, now)?;
+    let event = event.unwrap_or(match scheme.name() {
+        "linear" => "Issue",
+        _ => "push",
     });
     let draft = Draft {
         delivery_id,
@@ -58,17 +57,48 @@ pub fn sign(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     );
-    Ok(Delivery { headers, body })
+    Ok(Delivery {
+        query: scheme.query(&body),
+        headers,
+        body,
+    })
 }
 
-/// Linear's timestamp is in the body, and so under the signature.
-fn stamped(payload: &[u8], now: Timestamp) -> anyhow::Result<Vec<u8>> {
-    let mut body: Value = serde_json::from_slice(payload).context("a Linear payload is JSON")?;
-    let Some(object) = body.as_object_mut() else {
-        bail!("a Linear payload is a JSON object")
+/// The payload with what the scheme has in it: Linear's timestamp, or the secret itself.
+fn completed(
+    scheme: &Scheme,
+    secret: Option<&SecretString>,
+    payload: Vec<u8>,
+    now: Timestamp,
+) -> anyhow::Result<Vec<u8>> {
+    let (field, value) = match (scheme.name(), scheme.secret_field(), secret) {
+        ("linear", ..) => ("webhookTimestamp", now.as_millisecond().into()),
+        ("msgraph", Some(_), Some(secret)) => return with_client_state(&payload, secret),
+        (_, Some(field), Some(secret)) => (field, secret.expose_secret().into()),
+        _ => return Ok(payload),
     };
-    object.insert("webhookTimestamp".into(), now.as_millisecond().into());
+    let mut body = object(scheme.name(), &payload)?;
+    if field.contains(['.', '[']) {
+        bail!("the secret belongs into `{field}` of the payload, which is to be put there by hand");
+    }
+    body.insert(field.to_owned(), value);
     Ok(serde_json::to_vec(&body)?)
+}
+
+/// Microsoft Graph has the secret in each item of `value`
+/// (<https://learn.microsoft.com/graph/change-notifications-delivery-webhooks>).
+fn with_client_state(payload: &[u8], secret: &SecretString) -> anyhow::Result<Vec<u8>> {
+    let mut body = object("msgraph", payload)?;
+    let items = body.get_mut("value").and_then(Value::as_array_mut);
+    for item in items.context("a payload of `msgraph` has a list `value`")? {
+        item["clientState"] = secret.expose_secret().into();
+    }
+    Ok(serde_json::to_vec(&body)?)
+}
+
+fn object(scheme: &str, payload: &[u8]) -> anyhow::Result<Map<String, Value>> {
+    serde_json::from_slice(payload)
+        .with_context(|| format!("a payload of `{scheme}` is a JSON object"))
 }
 
 /// Sends one delivery and returns what is to be printed.
@@ -86,19 +116,27 @@ pub(crate) async fn run(args: cli::Send, clock: &dyn Clock) -> anyhow::Result<St
         .delivery_id
         .unwrap_or_else(|| format!("{:016x}{:016x}", rng.next_u64(), rng.next_u64()));
     let payload = read(&args.payload)?;
-    let scheme = Scheme::named(&args.scheme)?;
-    let delivery = sign(
-        &scheme,
-        secret.as_ref(),
-        payload,
-        args.event.as_deref(),
-        &delivery_id,
-        clock.now(),
-    )?;
-    let trigger = args
-        .trigger
-        .unwrap_or_else(|| default_trigger(&scheme).to_owned());
-    let url = format!("{}/hooks/{trigger}", args.gateway_url.trim_end_matches('/'));
+    let scheme = scheme(&args.scheme, &args.auth)?;
+    let now = clock.now();
+    let event = args.event.as_deref();
+    let mut delivery = sign(&scheme, secret.as_ref(), payload, event, &delivery_id, now)?;
+    let content_type = HeaderValue::from_str(&args.content_type);
+    delivery.headers.insert(
+        header::CONTENT_TYPE,
+        content_type.context("--content-type cannot stand in a header")?,
+    );
+    let trigger = match (args.trigger, default_trigger(&scheme)) {
+        (Some(trigger), _) => trigger,
+        (None, Some(standard)) => standard.to_owned(),
+        (None, None) => bail!(
+            "say which trigger takes deliveries of `{}` with --trigger NAME; `belfry list` shows them",
+            scheme.name()
+        ),
+    };
+    let mut url = format!("{}/hooks/{trigger}", args.gateway_url.trim_end_matches('/'));
+    if let Some(query) = &delivery.query {
+        url += &format!("?{query}");
+    }
     let http = reqwest::Client::builder()
         .timeout(std::time::Duration::from_secs(30))
         .build()?;
@@ -145,12 +183,21 @@ pub(crate) async fn post(
         .await
 }
 
+/// A scheme with its settings.
+fn scheme(name: &str, settings: &[String]) -> anyhow::Result<Scheme> {
+    let mut scheme = hook::settings(settings)?;
+    scheme.insert("scheme".to_owned(), name.into());
+    // Its own words say what is wrong.
+    Ok(serde_json::from_value(Value::Object(scheme))?)
+}
+
 /// The standard package for the deliveries of a scheme.
-fn default_trigger(scheme: &Scheme) -> &'static str {
+fn default_trigger(scheme: &Scheme) -> Option<&'static str> {
     match scheme.name() {
-        "github" => "github-pr-webhook",
-        "linear" => "linear-webhook",
-        _ => "simple-webhook",
+        "github" => Some("github-pr-webhook"),
+        "linear" => Some("linear-webhook"),
+        "none" => Some("simple-webhook"),
+        _ => None,
     }
 }
 
@@ -159,15 +206,33 @@ mod tests {
     use super::*;
 
     fn signed(scheme: &str, secret: Option<&str>, payload: &str) -> anyhow::Result<Delivery> {
+        signed_with(scheme, &[], secret, payload)
+    }
+
+    fn signed_with(
+        name: &str,
+        settings: &[&str],
+        secret: Option<&str>,
+        payload: &str,
+    ) -> anyhow::Result<Delivery> {
+        let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
         let secret = secret.map(SecretString::from);
-        sign(
-            &Scheme::named(scheme)?,
-            secret.as_ref(),
-            payload.into(),
-            None,
-            "d",
-            Timestamp::UNIX_EPOCH,
-        )
+        let scheme = scheme(name, &settings)?;
+        let now = Timestamp::UNIX_EPOCH;
+        sign(&scheme, secret.as_ref(), payload.into(), None, "d", now)
+    }
+
+    #[test]
+    fn a_scheme_takes_its_settings_and_a_secret_that_belongs_into_the_body_is_put_there() {
+        let delivery = signed_with("hmac", &["header=X-Sign", "prefix=v1="], Some("s"), "{}");
+        let headers = delivery.unwrap().headers;
+        let signature = headers["x-sign"].to_str().unwrap();
+        assert!(signature.starts_with("v1="), "{signature}");
+        let delivery = signed_with("token", &["field=key"], Some("s"), r#"{"a":1}"#).unwrap();
+        assert_eq!(delivery.body, br#"{"a":1,"key":"s"}"#);
+        let refusal = signed_with("token", &[], Some("s"), "{}").unwrap_err();
+        assert!(refusal.to_string().contains("needs `header` or `field`"));
+        assert!(signed_with("hmac", &["headr=X"], Some("s"), "{}").is_err());
     }
 
     /// The example of GitHub's documentation, "Validating webhook deliveries".

@@ -1,8 +1,9 @@
 //! Every flag of the roles: one definition each, from which the command line, the environment, the configuration file and its
 //! commented default are made.
 
-use belfry_mesh::NodeName;
+use belfry_mesh::{GatewayName, NodeName};
 use clap::{Args, ValueEnum};
+use ipnet::IpNet;
 use secrecy::SecretString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -59,6 +60,9 @@ pub struct Gateway {
         default_value = "127.0.0.1:8080"
     )]
     pub gateway_addr: SocketAddr,
+    /// This gateway's name, one a mesh, by which `belfry gateways` shows it; the host's name and the port if none is given.
+    #[arg(long, env = "BELFRY_GATEWAY_NAME", value_name = "NAME")]
+    pub gateway_name: Option<GatewayName>,
     /// The largest body that is taken, in bytes. The bus has a bound of its own (NATS: max_payload, 1 MB unless it is raised).
     #[arg(long, env = "BELFRY_MAX_BODY_BYTES", value_name = "BYTES", default_value_t = 5 << 20)]
     pub max_body_bytes: usize,
@@ -70,6 +74,84 @@ pub struct Gateway {
         default_value_t = 1024
     )]
     pub max_requests: usize,
+    /// How many senders may wait at once for what becomes of their events (`response.sync` of a package).
+    #[arg(
+        long,
+        env = "BELFRY_MAX_WAITING",
+        value_name = "COUNT",
+        default_value_t = 1024
+    )]
+    pub max_waiting: usize,
+    /// How long the bus may take to store an event before it goes to the spool.
+    #[arg(long, env = "BELFRY_STORE_DEADLINE", value_name = "DURATION", default_value = "1s", value_parser = duration)]
+    pub store_deadline: Duration,
+    /// How much may wait in the spool (the directory spool in --data) while the bus is away, in bytes; 0 for no spool. Embedded
+    /// storage needs none.
+    #[arg(long, env = "BELFRY_SPOOL_MAX_BYTES", value_name = "BYTES", default_value_t = 1 << 30)]
+    pub spool_max_bytes: u64,
+    /// Which requests to hooks are logged, a line each, without bodies.
+    #[arg(long, env = "BELFRY_ACCESS_LOG", default_value = "refused")]
+    pub access_log: AccessLog,
+    /// Who may read /metrics on the public port: addresses and networks, comma separated.
+    #[arg(
+        long,
+        env = "BELFRY_METRICS_ALLOW",
+        value_name = "CIDR",
+        value_delimiter = ',',
+        value_parser = network,
+        default_value = "127.0.0.0/8,::1"
+    )]
+    pub metrics_allow: Vec<IpNet>,
+    /// How many connections may be open at once; when one more comes, the longest idle is closed.
+    #[arg(
+        long,
+        env = "BELFRY_MAX_CONNECTIONS",
+        value_name = "COUNT",
+        default_value_t = 16_384
+    )]
+    pub max_connections: usize,
+    /// How much memory arriving bodies may take together, in bytes, at least twice --max-body-bytes; more are answered 503.
+    #[arg(long, env = "BELFRY_MAX_BUFFERED_BYTES", value_name = "BYTES", default_value_t = 256 << 20)]
+    pub max_buffered_bytes: usize,
+    /// How long a sender may take for the head of a request, and again for its body.
+    #[arg(long, env = "BELFRY_READ_DEADLINE", value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub read_deadline: Duration,
+    /// How long a connection may stay open without a request; longer than the load balancer in front keeps its own.
+    #[arg(long, env = "BELFRY_IDLE_DEADLINE", value_name = "DURATION", default_value = "75s", value_parser = duration)]
+    pub idle_deadline: Duration,
+    /// Certificate to serve HTTPS with, followed by those that lead to its root (PEM). A new one is taken up without a restart.
+    #[arg(
+        long,
+        env = "BELFRY_GATEWAY_TLS_CERT",
+        value_name = "FILE",
+        requires = "gateway_tls_key"
+    )]
+    pub gateway_tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM).
+    #[arg(
+        long,
+        env = "BELFRY_GATEWAY_TLS_KEY",
+        value_name = "FILE",
+        requires = "gateway_tls_cert"
+    )]
+    pub gateway_tls_key: Option<PathBuf>,
+    /// Proxies whose X-Forwarded-For and Forwarded headers tell who sends, comma separated, such as 10.0.0.0/8,192.0.2.7.
+    #[arg(long, env = "BELFRY_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
+    pub trusted_proxies: Vec<IpNet>,
+    /// How long, at a shutdown, deliveries are still taken while /ready says no, so that load balancers go elsewhere first.
+    #[arg(long, env = "BELFRY_DRAIN_DELAY", value_name = "DURATION", default_value = "0s", value_parser = delay)]
+    pub drain_delay: Duration,
+}
+
+/// Which requests are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AccessLog {
+    /// Every one.
+    All,
+    /// Those that get no 2xx.
+    Refused,
+    /// None.
+    Off,
 }
 
 /// The private door.
@@ -223,8 +305,16 @@ pub struct Secrets {
     pub secrets: Option<PathBuf>,
 }
 
+/// An address, or a network such as `10.0.0.0/8`.
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = text.parse::<IpAddr>().map(IpNet::from);
+    address
+        .or_else(|_| text.parse())
+        .map_err(|_| "an address or a network such as `10.0.0.0/8` is needed".to_owned())
+}
+
 /// A duration such as `10s`, `1m 30s`, `7d`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration = days(text).map_or_else(
         || text.parse().map_err(|error: jiff::Error| error.to_string()),
         Ok,
@@ -235,6 +325,14 @@ fn duration(text: &str) -> Result<Duration, String> {
         Err("a duration of zero makes no sense here".to_owned())
     } else {
         Ok(duration)
+    }
+}
+
+/// A duration that may be none.
+fn delay(text: &str) -> Result<Duration, String> {
+    match text.parse::<jiff::SignedDuration>() {
+        Ok(jiff::SignedDuration::ZERO) => Ok(Duration::ZERO),
+        _ => duration(text),
     }
 }
 
@@ -291,5 +389,8 @@ mod tests {
         assert!(http_url("o:8000").is_err() && http_url("ftp://o").is_err());
         assert!(label("zone").is_err() && label("=eu").is_err());
         assert!(lease_ttl("1s").unwrap_err().contains("3s"));
+        assert_eq!(delay("0s"), Ok(Duration::ZERO));
+        assert_eq!(delay("5s"), Ok(Duration::from_secs(5)));
+        assert!(delay("-1s").is_err());
     }
 }

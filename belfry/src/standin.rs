@@ -31,6 +31,8 @@ struct Inner {
     record: Mutex<Record>,
     /// How many calls came, for those who wait for one.
     count: watch::Sender<usize>,
+    /// How many calls have arrived, answered or not.
+    arrivals: watch::Sender<usize>,
     /// The calls that are worked on: one whose caller has gone away is carried out all the same.
     work: TaskTracker,
 }
@@ -90,6 +92,7 @@ impl Default for StandIn {
             inner: Arc::new(Inner {
                 record: Mutex::default(),
                 count: watch::Sender::new(0),
+                arrivals: watch::Sender::new(0),
                 work: TaskTracker::new(),
             }),
         }
@@ -148,6 +151,15 @@ impl StandIn {
         *self.inner.count.borrow()
     }
 
+    /// Returns once at least `count` calls have arrived, whether or not they are answered, or after `patience`; answers how many.
+    pub async fn wait_for_arrival(&self, count: usize, patience: Duration) -> usize {
+        let mut arrived = self.inner.arrivals.subscribe();
+        tokio::time::timeout(patience, arrived.wait_for(|&came| came >= count))
+            .await
+            .ok();
+        *self.inner.arrivals.borrow()
+    }
+
     fn record(&self) -> std::sync::MutexGuard<'_, Record> {
         self.inner
             .record
@@ -190,6 +202,7 @@ async fn execute(
     body: Bytes,
 ) -> Response {
     let arrived = Instant::now();
+    standin.inner.arrivals.send_modify(|count| *count += 1);
     let work = standin.inner.work.clone();
     let run = work.spawn(run(standin, arrived, uri, headers, body));
     run.await

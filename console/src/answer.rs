@@ -4,14 +4,16 @@
 mod command;
 mod event;
 mod health;
+mod order;
 pub(crate) mod shape;
 
 pub(crate) use command::{
     Accepted, AcceptedStatus, Changed, ChangedStatus, Discarded, DiscardedStatus, Forgotten,
-    ForgottenStatus, Install, Installed, Replayed, ReplayedStatus, Scale, Uninstalled,
-    UninstalledStatus, Updated, UpdatedStatus,
+    ForgottenStatus, Installed, Replayed, ReplayedStatus, Uninstalled, UninstalledStatus, Updated,
+    UpdatedStatus,
 };
 pub(crate) use event::{
     Body, Catalogue, DeadLetter, DeadLetterPage, Event, EventDetail, EventPage, EventStatus,
 };
 pub(crate) use health::{Check, Checks, Health, HealthStatus, Readiness, ReadyStatus};
+pub(crate) use order::{Install, Scale, Update, said};

@@ -4,6 +4,7 @@ mod dead_letters;
 mod document;
 mod events;
 mod extract;
+mod gateways;
 mod guard;
 mod health;
 mod install;
@@ -90,6 +91,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(nodes::cordon))
         .routes(routes!(nodes::uncordon))
         .routes(routes!(nodes::drain))
+        .routes(routes!(gateways::list))
         .routes(routes!(packages::list))
         .routes(routes!(events::list))
         .routes(routes!(events::show))

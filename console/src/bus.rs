@@ -1,6 +1,6 @@
 //! Commands over the bus, from any of its clients: the same as the API's, answered with the same JSON.
 
-use crate::answer::Install;
+use crate::answer::{self, Install, said};
 use crate::api::Refusal;
 use crate::desk::{Change, Desk, Order};
 use belfry_mesh::command::{self, ReadLog};
@@ -37,6 +37,12 @@ struct Scale {
 struct Update {
     name: TriggerName,
     registry_id: Option<String>,
+    #[serde(default, deserialize_with = "said")]
+    auth: Option<Value>,
+    #[serde(default, deserialize_with = "said")]
+    rate_limit: Option<Value>,
+    #[serde(default, deserialize_with = "said")]
+    allow_ips: Option<Value>,
     by: Option<String>,
 }
 
@@ -69,6 +75,8 @@ struct InstallPackage {
     #[serde(default)]
     config: BTreeMap<String, String>,
     auth: Option<Value>,
+    rate_limit: Option<Value>,
+    allow_ips: Option<Value>,
     replicas: Option<u32>,
     #[serde(default)]
     constraints: Vec<String>,
@@ -134,10 +142,13 @@ fn endpoints(door: &Door) -> Vec<(String, Handler)> {
         }),
         door.verb("update", |door, asked: Update| async move {
             let by = command::by(asked.by.as_deref())?;
-            let Update {
-                name, registry_id, ..
-            } = asked;
-            door.desk.update(door.kind, name, registry_id, by).await
+            let to = answer::Update {
+                auth: asked.auth,
+                rate_limit: asked.rate_limit,
+                allow_ips: asked.allow_ips,
+            };
+            let (name, registry) = (asked.name, asked.registry_id);
+            door.desk.update(door.kind, name, registry, to, by).await
         }),
         door.verb("rollback", |door, asked: Rollback| async move {
             let by = command::by(asked.by.as_deref())?;
@@ -209,6 +220,8 @@ impl InstallPackage {
                 name: self.name,
                 config: self.config,
                 auth: self.auth,
+                rate_limit: self.rate_limit,
+                allow_ips: self.allow_ips,
                 replicas: self.replicas,
                 constraints: self.constraints,
             },

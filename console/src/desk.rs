@@ -1,16 +1,17 @@
 //! What commands come to: a command in, its answer out. The API and the bus are doors to this desk.
 
+mod hook;
 mod install;
 mod logs;
 
 pub(crate) use install::Order;
 
 use crate::answer::{
-    Changed, ChangedStatus, Forgotten, ForgottenStatus, Uninstalled, UninstalledStatus, Updated,
-    UpdatedStatus,
+    Changed, ChangedStatus, Forgotten, ForgottenStatus, Uninstalled, UninstalledStatus, Update,
+    Updated, UpdatedStatus,
 };
 use crate::api::Refusal;
-use belfry_mesh::control::{Control, Done, NodeStatus, Revised, Status};
+use belfry_mesh::control::{Control, Done, GatewayStatus, NodeStatus, Revised, Status};
 use belfry_mesh::node::Availability;
 use belfry_mesh::package::Kind;
 use belfry_mesh::port::calls::Calls;
@@ -113,8 +114,13 @@ impl Desk {
         kind: Kind,
         name: TriggerName,
         registry: Option<String>,
+        to: Update,
         by: String,
     ) -> Result<Updated, Refusal> {
+        let hook = hook::read(to)?;
+        if !hook.is_empty() {
+            return self.set_hook(kind, name, registry, hook, by).await;
+        }
         let control = self.control.of(kind);
         let command = async move { Ok(control.update(&name, registry.as_deref(), &by).await?) };
         let done = self.commands.see_through(command).await?;
@@ -158,6 +164,10 @@ impl Desk {
             name: name.to_string(),
             revision,
         })
+    }
+
+    pub(crate) async fn gateways(&self) -> Result<Vec<GatewayStatus>, Refusal> {
+        Ok(self.control.gateways().await?)
     }
 
     pub(crate) async fn nodes(&self) -> Result<Vec<NodeStatus>, Refusal> {

@@ -8,7 +8,6 @@ mod answer;
 mod api;
 mod bus;
 mod config;
-mod connection;
 mod desk;
 mod history;
 
@@ -18,7 +17,7 @@ use api::{Api, Guard};
 use belfry_mesh::control::Control;
 use belfry_mesh::port::Ports;
 use belfry_mesh::port::packages::Packages;
-use connection::Doors;
+use belfry_serve::Tasks;
 use desk::{Commands, Desk};
 use history::History;
 use rand::rngs::StdRng;
@@ -148,15 +147,10 @@ impl Console {
             Guard::new(address.ip(), &config.hosts),
             config.max_body,
         );
-        let doors = Doors {
-            router,
-            tasks: requests.clone(),
-            cut_off: cut_off.clone(),
-        };
-        shutdown
-            .run_until_cancelled(connection::accept(&doors, &listener, &shutdown))
-            .await;
-        drop((listener, doors));
+        let connections = belfry_serve::Config::default();
+        let served = Tasks::new(requests.clone(), cut_off.clone());
+        let answer = belfry_serve::routed(router);
+        belfry_serve::serve(listener, answer, &connections, &shutdown, &served).await;
 
         requests.close();
         let ended = tokio::time::timeout(config.shutdown_grace, requests.wait()).await;

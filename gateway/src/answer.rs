@@ -1,12 +1,15 @@
 //! What the gateway says, and the one place where it becomes HTTP. What the outside reads names no backend and no address.
 
+use crate::metrics::Counted;
 use belfry_mesh::name::TriggerName;
 use belfry_mesh::port;
-use belfry_mesh::{EventId, Problem, signature};
+use belfry_mesh::signature::{self, Handshake};
+use belfry_mesh::{EventId, Problem};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use serde::Serialize;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// After how long a delivery that could not be stored is worth repeating.
@@ -18,18 +21,41 @@ const BUSY_FOR: Duration = Duration::from_secs(1);
 /// An HTTP answer of the gateway.
 pub(crate) type Reply = Response<Full<Bytes>>;
 
+/// What a genuine request comes to.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    /// Its event is stored.
+    Stored(Stored),
+    /// It was a provider's handshake.
+    Handshake(Handshake),
+}
+
 /// A delivery that is stored.
 #[derive(Debug, Serialize)]
 #[serde(tag = "status", rename_all = "lowercase")]
 pub(crate) enum Stored {
     /// It was new.
-    Accepted { event_id: EventId },
+    Accepted {
+        event_id: EventId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        durability: Option<Durability>,
+    },
     /// It was there already, as this event.
     Duplicate {
         event_id: EventId,
         #[serde(skip_serializing_if = "Option::is_none")]
         delivery_id: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        durability: Option<Durability>,
     },
+}
+
+/// Where an event is stored that is not in the event log yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Durability {
+    /// On this gateway's disk.
+    Spooled,
 }
 
 /// Why a request gets no 2xx.
@@ -48,11 +74,19 @@ pub(crate) enum Refused {
     )]
     Unreadable(String),
     #[error("only {0} is answered here")]
-    Method(&'static str),
+    Method(String),
     #[error("the gateway works on as many deliveries as it may; repeat the delivery")]
     Busy,
-    #[error("an encoded body cannot be verified; send it without `Content-Encoding`")]
+    #[error("trigger `{0}` takes no deliveries from {1}: it is not in its `allow_ips`")]
+    NotAllowed(TriggerName, IpAddr),
+    #[error("a body may be sent as it is or with `Content-Encoding: gzip`, and in no other coding")]
     Encoded,
+    #[error("the body is said to be gzip, and is not, or not all of it")]
+    NotGzip,
+    #[error(
+        "the body inflates to more than {times} times its size; send it without `Content-Encoding`"
+    )]
+    Bomb { times: usize },
     #[error("the body is too large: at most {limit} bytes are taken")]
     TooLarge { limit: usize },
     #[error("the body is genuine and said to be JSON, and is not; send what its content type says")]
@@ -75,6 +109,16 @@ pub(crate) enum Refused {
     Limited(TriggerName, Duration),
     #[error("{}", not_stored(.0))]
     NotStored(port::Error),
+    #[error(
+        "the event log is away and the spool is full, so the event was not stored; repeat the delivery"
+    )]
+    SpoolFull,
+    #[error(
+        "the event log is away and the spool cannot be written, so the event was not stored; repeat the delivery"
+    )]
+    NotSpooled,
+    #[error("trigger `{0}`: {1}; repeat the delivery")]
+    ProviderAway(TriggerName, String),
     #[error("the delivery was cut off; repeat it")]
     CutOff,
 }
@@ -82,7 +126,27 @@ pub(crate) enum Refused {
 impl Stored {
     pub(crate) fn event_id(&self) -> &EventId {
         match self {
-            Self::Accepted { event_id } | Self::Duplicate { event_id, .. } => event_id,
+            Self::Accepted { event_id, .. } | Self::Duplicate { event_id, .. } => event_id,
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Accepted { .. } => StatusCode::ACCEPTED,
+            Self::Duplicate { .. } => StatusCode::OK,
+        }
+    }
+
+    fn counted(&self) -> Counted {
+        match self {
+            Self::Accepted {
+                durability: None, ..
+            } => Counted::Stored,
+            Self::Accepted {
+                durability: Some(_),
+                ..
+            } => Counted::Spooled,
+            Self::Duplicate { .. } => Counted::Duplicate,
         }
     }
 }
@@ -93,12 +157,13 @@ impl Refused {
         match self {
             Self::NoSuchPath | Self::NotInstalled(_) | Self::NoWebhook(..) => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAllowed(..) => StatusCode::FORBIDDEN,
             Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooLarge { .. } | Self::NotStored(port::Error::TooLarge { .. }) => {
+            Self::TooLarge { .. } | Self::Bomb { .. } | Self::NotStored(port::Error::TooLarge { .. }) => {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
             Self::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
-            Self::Broken | Self::NotJson => StatusCode::BAD_REQUEST,
+            Self::Broken | Self::NotGzip | Self::NotJson => StatusCode::BAD_REQUEST,
             Self::SecretNotSet(..) | Self::Misconfigured(..) => StatusCode::UNAUTHORIZED,
             Self::Unverified(_, refusal) => refusal.status(),
             Self::Limited(..) => StatusCode::TOO_MANY_REQUESTS,
@@ -107,6 +172,9 @@ impl Refused {
             | Self::Busy
             | Self::SecretUnreadable(..)
             | Self::NotStored(_)
+            | Self::SpoolFull
+            | Self::NotSpooled
+            | Self::ProviderAway(..)
             | Self::CutOff => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -125,20 +193,31 @@ fn not_stored(error: &port::Error) -> String {
     }
 }
 
-/// The status of the answer to a delivery.
-pub(crate) fn status(outcome: &Result<Stored, Refused>) -> StatusCode {
+/// The status of the answer to a request to a hook, and what it is counted as.
+pub(crate) fn status(outcome: &Result<Taken, Refused>) -> (StatusCode, Counted) {
     match outcome {
-        Ok(Stored::Accepted { .. }) => StatusCode::ACCEPTED,
-        Ok(Stored::Duplicate { .. }) => StatusCode::OK,
-        Err(refused) => refused.status(),
+        Ok(Taken::Stored(stored)) => (stored.status(), stored.counted()),
+        Ok(Taken::Handshake(handshake)) => (handshake.status, Counted::Handshake),
+        Err(refused) => (refused.status(), counted(refused)),
     }
 }
 
-/// The answer to a delivery.
-pub(crate) fn to_delivery(outcome: &Result<Stored, Refused>) -> Reply {
+/// What a no that nothing was stored with is counted as.
+pub(crate) fn counted(refused: &Refused) -> Counted {
+    Counted::refused(refused.status())
+}
+
+/// The answer to a request to a hook.
+pub(crate) fn to_delivery(outcome: Result<Taken, Refused>) -> Reply {
     match outcome {
-        Ok(stored) => json(status(outcome), stored),
-        Err(refused) => problem(refused),
+        Ok(Taken::Stored(stored)) => json(stored.status(), &stored),
+        Ok(Taken::Handshake(handshake)) => {
+            let mut reply = Response::new(Full::new(handshake.body));
+            *reply.status_mut() = handshake.status;
+            reply.headers_mut().extend(handshake.headers);
+            reply
+        }
+        Err(refused) => problem(&refused),
     }
 }
 
@@ -157,13 +236,13 @@ pub(crate) fn problem(refused: &Refused) -> Reply {
         Refused::Method(allowed) => {
             reply
                 .headers_mut()
-                .insert(header::ALLOW, HeaderValue::from_static(allowed));
+                .extend(HeaderValue::from_str(allowed).map(|allowed| (header::ALLOW, allowed)));
         }
         // RFC 9110, section 15.5.16: what would have been taken.
         Refused::Encoded => {
             reply.headers_mut().insert(
                 header::ACCEPT_ENCODING,
-                HeaderValue::from_static("identity"),
+                HeaderValue::from_static("gzip, identity"),
             );
         }
         _ => {}

@@ -1,19 +1,21 @@
 //! A delivery, in the one order that loses none: route, read, verify, look up, store, answer, remember.
 
-use crate::answer::{self, Refused, Reply, Stored};
-use crate::body::Body;
+use crate::access::Line;
+use crate::answer::{self, Refused, Reply, Stored, Taken};
+use crate::body::{Body, Coding};
 use crate::doors::{Doors, Draw};
+use crate::provider;
 use crate::routes::{self, Gate, Webhook};
-use belfry_mesh::port;
+use crate::waiting::{self, Wording};
 use belfry_mesh::port::dedup::Verdict;
-use belfry_mesh::port::log::Receipt;
-use belfry_mesh::signature::Verified;
+use belfry_mesh::signature::{self, Certificate, Delivery, Genuine, Handshake, Verified, Verifier};
 use belfry_mesh::trace::TraceParent;
 use belfry_mesh::{EventId, Proven};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Method, header};
+use http::Method;
 use jiff::Timestamp;
+use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
@@ -21,62 +23,83 @@ use tokio::time::Instant;
 /// Where deliveries go: this and the trigger's name.
 pub(crate) const PREFIX: &str = "/hooks/";
 
-/// A delivery whose body has arrived. From here on it runs to its end, whether or not its client still waits.
-struct Delivery {
+/// A request to a hook whose body has arrived. From here on it runs to its end, whether or not its client still waits.
+struct Request {
     doors: Arc<Doors>,
     webhook: Arc<Webhook>,
-    headers: HeaderMap,
+    head: Parts,
+    client: IpAddr,
     body: Bytes,
     begun: Instant,
     /// Counts it among those that are worked on until it has come to its end.
     _permit: OwnedSemaphorePermit,
 }
 
-/// Answers one delivery.
-pub(crate) async fn receive(doors: &Arc<Doors>, mut head: Parts, body: &mut Body) -> Reply {
+/// What a request has come to, and how its package has that answered.
+type Done = (Result<Taken, Refused>, Option<Wording>);
+
+/// Answers one request to a hook.
+pub(crate) async fn receive(
+    doors: &Arc<Doors>,
+    client: IpAddr,
+    head: Parts,
+    body: &mut Body,
+) -> Reply {
     let begun = Instant::now();
-    let outcome = match admit(doors, &mut head, body, begun).await {
-        Ok(delivery) => delivery.see_through().await,
+    match admit(doors, client, &head, body).await {
+        Ok((webhook, body, permit)) => {
+            let request = Request {
+                doors: doors.clone(),
+                webhook,
+                head,
+                client,
+                body,
+                begun,
+                _permit: permit,
+            };
+            request.see_through().await
+        }
         Err(refused) => {
             let outcome = Err(refused);
-            log(routes::shorten(name(&head)), &outcome, 0, begun);
-            outcome
+            Line {
+                doors,
+                trigger: routes::shorten(name(&head)),
+                head: &head,
+                client,
+                bytes: 0,
+                begun,
+            }
+            .write(&outcome);
+            answer::to_delivery(outcome)
         }
-    };
-    answer::to_delivery(&outcome)
+    }
 }
 
-/// Route, method, bound and body: what can be decided without looking at what was sent.
+/// Route, method, sender, bound and body: what can be decided without looking at what was sent.
 async fn admit(
-    doors: &Arc<Doors>,
-    head: &mut Parts,
+    doors: &Doors,
+    client: IpAddr,
+    head: &Parts,
     body: &mut Body,
-    begun: Instant,
-) -> Result<Delivery, Refused> {
+) -> Result<(Arc<Webhook>, Bytes, OwnedSemaphorePermit), Refused> {
     let webhook = doors.table.find(name(head))?;
-    if head.method != Method::POST {
-        return Err(Refused::Method("POST"));
+    let read = async {
+        webhook.admits(head, client)?;
+        let coding = Coding::of(&head.headers)?;
+        let limit = doors.config.max_body;
+        let body = body.read(limit, doors.config.read_deadline, coding).await?;
+        // Whoever is slow to send takes nobody's turn: his body is bounded by itself.
+        let permits = doors.permits.clone();
+        let permit = permits.try_acquire_owned().map_err(|_| Refused::Busy)?;
+        Ok((body, permit))
+    };
+    match read.await {
+        Ok((body, permit)) => Ok((webhook, body, permit)),
+        Err(refused) => {
+            webhook.tally.count(answer::counted(&refused));
+            Err(refused)
+        }
     }
-    let permit = doors
-        .permits
-        .clone()
-        .try_acquire_owned()
-        .map_err(|_| Refused::Busy)?;
-    if is_encoded(&head.headers) {
-        return Err(Refused::Encoded);
-    }
-    let body = body
-        .read(doors.config.max_body, doors.config.read_deadline)
-        .await?;
-    let headers = std::mem::take(&mut head.headers);
-    Ok(Delivery {
-        doors: doors.clone(),
-        webhook,
-        headers,
-        body,
-        begun,
-        _permit: permit,
-    })
 }
 
 /// The trigger's name, as it was asked for.
@@ -84,62 +107,170 @@ fn name(head: &Parts) -> &str {
     head.uri.path().strip_prefix(PREFIX).unwrap_or_default()
 }
 
-impl Delivery {
-    /// Runs it as a task of its own and waits for the answer.
-    async fn see_through(self) -> Result<Stored, Refused> {
+impl Request {
+    /// Runs it as a task of its own and waits for the answer. What its package has to say to that comes after the task, so that a
+    /// sender that waits for long, or hangs up, is nobody else's business.
+    async fn see_through(self) -> Reply {
+        let doors = self.doors.clone();
         let (tell, told) = oneshot::channel();
-        self.doors.clone().spawn(self.carry_out(tell));
-        told.await.unwrap_or(Err(Refused::CutOff))
-    }
-
-    async fn carry_out(mut self, tell: oneshot::Sender<Result<Stored, Refused>>) {
-        let size = self.body.len();
-        let webhook = self.webhook.clone();
-        let begun = self.begun;
-        let answer = |outcome: Result<Stored, Refused>| {
-            log(webhook.trigger.as_str(), &outcome, size, begun);
-            // A client that went away is owed no answer, but what follows is done all the same.
-            let _ = tell.send(outcome);
-        };
-        let event = match self.prove() {
-            Ok(event) => event,
-            Err(refused) => return answer(Err(refused)),
-        };
-        match self.look_up(&event).await {
-            Ok(None) => {}
-            Ok(Some(known)) => return answer(Ok(known)),
-            Err(refused) => return answer(Err(refused)),
-        }
-        match self.publish(&event).await {
-            Ok(stored) => {
-                answer(Ok(stored));
-                self.remember(&event).await;
+        doors.spawn(self.carry_out(tell));
+        match told.await {
+            Ok((Ok(Taken::Stored(stored)), Some(wording))) => {
+                wording.answer(stored, doors.ports.clock.as_ref()).await
             }
-            Err(refused) => answer(Err(refused)),
+            Ok((outcome, _)) => answer::to_delivery(outcome),
+            Err(_) => answer::to_delivery(Err(Refused::CutOff)),
         }
     }
 
-    /// Verifies the delivery, which makes it an event.
-    fn prove(&mut self) -> Result<Proven, Refused> {
+    async fn carry_out(mut self, tell: oneshot::Sender<Done>) {
+        let bytes = self.body.len();
+        let (outcome, wording, fresh) = match self.take().await {
+            Ok(Way {
+                taken,
+                wording,
+                fresh,
+            }) => (Ok(taken), wording, fresh),
+            Err(refused) => (Err(refused), None, None),
+        };
+        self.webhook.tally.count(answer::status(&outcome).1);
+        Line {
+            doors: &self.doors,
+            trigger: self.webhook.trigger.as_str(),
+            head: &self.head,
+            client: self.client,
+            bytes,
+            begun: self.begun,
+        }
+        .write(&outcome);
+        // A client that went away is owed no answer, but what follows is done all the same.
+        let _ = tell.send((outcome, wording));
+        if let Some(event) = fresh {
+            self.doors.remember(&event).await;
+        }
+    }
+
+    /// What the request comes to. Where it is a delivery: look up, store, in this order.
+    async fn take(&mut self) -> Result<Way, Refused> {
+        let event = match self.prove().await? {
+            Proof::Event(event) => event,
+            Proof::Handshake(handshake) => return Ok(Way::of(Taken::Handshake(handshake), None)),
+        };
+        let (waiting, response) = (&self.doors.waiting, self.webhook.response.as_ref());
+        if let Some(known) = self.look_up(&event).await? {
+            let wording = waiting::repeated(waiting, response, event.event());
+            return Ok(Way::of(Taken::Stored(known), wording));
+        }
+        let (event, wording) = waiting::begin(waiting, response, event)?;
+        let stored = self.doors.store(&event).await?;
+        if !stored.is_in_the_log() {
+            return Ok(Way::of(Taken::Stored(stored), wording));
+        }
+        if let Some(wording) = &wording {
+            wording.note(&stored);
+        }
+        Ok(Way {
+            taken: Taken::Stored(stored),
+            wording,
+            fresh: Some(event),
+        })
+    }
+
+    /// Verifies the request, which makes it an event.
+    async fn prove(&mut self) -> Result<Proof, Refused> {
+        let webhook = self.webhook.clone();
+        let verifier = webhook.verifier()?;
+        let body = std::mem::take(&mut self.body);
+        let certificate = self.certificate(verifier, &body).await?;
         let now = self.doors.ports.clock.now();
-        let verified = self
-            .webhook
-            .verify(&self.headers, std::mem::take(&mut self.body), now)?;
-        if !is_what_it_says(verified.content_type(), verified.body()) {
+        let delivery = Delivery {
+            method: &self.head.method,
+            query: self.head.uri.query(),
+            headers: &self.head.headers,
+            body,
+            certificate: certificate.as_deref(),
+        };
+        let genuine = verifier.receive(delivery, now);
+        match genuine.map_err(|refusal| webhook.unverified(refusal))? {
+            Genuine::Event(verified) => self.event(verified, now).map(Proof::Event),
+            Genuine::Handshake(handshake) => {
+                if let Some(address) = &handshake.visit {
+                    let visited = self.doors.provider.visit(address).await;
+                    visited.map_err(|error| webhook.provider_away(error))?;
+                }
+                Ok(Proof::Handshake(handshake))
+            }
+        }
+    }
+}
+
+/// What a genuine request turned out to be.
+enum Proof {
+    Event(Proven),
+    Handshake(Handshake),
+}
+
+/// What became of a genuine request.
+struct Way {
+    taken: Taken,
+    wording: Option<Wording>,
+    /// The event that is in the log since now, which all gateways are to know.
+    fresh: Option<Proven>,
+}
+
+impl Way {
+    fn of(taken: Taken, wording: Option<Wording>) -> Self {
+        Self {
+            taken,
+            wording,
+            fresh: None,
+        }
+    }
+}
+
+impl Request {
+    /// The provider's certificate, where the scheme signs with one.
+    async fn certificate(
+        &self,
+        verifier: &Verifier,
+        body: &[u8],
+    ) -> Result<Option<Arc<Certificate>>, Refused> {
+        let needed = verifier.certificate(body);
+        match needed.map_err(|refusal| self.webhook.unverified(refusal))? {
+            None => Ok(None),
+            Some(address) => {
+                let now = self.doors.ports.clock.now();
+                let found = self.doors.provider.certificate(address.as_str(), now).await;
+                found
+                    .map(Some)
+                    .map_err(|error| self.webhook.provider_away(error))
+            }
+        }
+    }
+
+    fn event(&self, verified: Verified, now: Timestamp) -> Result<Proven, Refused> {
+        if !verified.is_json() && !is_what_it_says(verified.content_type(), verified.body()) {
             return Err(Refused::NotJson);
         }
+        let verified = if self.webhook.dedup {
+            verified
+        } else {
+            verified.unnamed()
+        };
         let mut rng = Draw(&self.doors.random);
         let incoming = self
+            .head
             .headers
             .get("traceparent")
             .and_then(|value| TraceParent::parse(value.to_str().ok()?));
         let trace = incoming.unwrap_or_else(|| TraceParent::new(&mut rng));
+        let fresh = || EventId::random(&mut rng);
         Ok(Proven::delivery(
             &self.webhook.trigger,
             verified,
             now,
             trace,
-            || EventId::random(&mut rng),
+            fresh,
         ))
     }
 
@@ -151,119 +282,66 @@ impl Delivery {
         if event.delivery_id.is_none() && rate.is_none() {
             return Ok(None);
         }
+        if self.doors.is_spooled(&event.id) {
+            return Ok(Some(Stored::spooled_before(event)));
+        }
+        let begun = Instant::now();
         let verdict = self
             .doors
             .ports
             .dedup
             .check(&event.id, trigger.as_str(), rate.as_ref())
             .await;
+        self.doors.metrics.check.observe(begun.elapsed());
         match self.doors.dedup.note(verdict) {
             Ok(Verdict::Fresh) | Err(_) => Ok(None),
             Ok(Verdict::Seen(event_id)) => Ok(Some(Stored::Duplicate {
                 event_id,
                 delivery_id: event.delivery_id.clone(),
+                durability: None,
             })),
             Ok(Verdict::Limited { retry_after }) => {
                 Err(Refused::Limited(trigger.clone(), retry_after))
             }
         }
     }
-
-    /// Stores the event. Only what this returns may be answered with a 2xx.
-    async fn publish(&self, event: &Proven) -> Result<Stored, Refused> {
-        let receipt = match self.doors.ports.events.publish(event).await {
-            // One event that is too large says nothing of the log.
-            Err(error @ port::Error::TooLarge { .. }) => Err(error),
-            other => self.doors.bus.note(other),
-        };
-        let event = event.event();
-        let event_id = event.id.clone();
-        match receipt.map_err(Refused::NotStored)? {
-            Receipt {
-                duplicate: false, ..
-            } => Ok(Stored::Accepted { event_id }),
-            Receipt {
-                duplicate: true, ..
-            } => Ok(Stored::Duplicate {
-                event_id,
-                delivery_id: event.delivery_id.clone(),
-            }),
-        }
-    }
-
-    /// Lets all gateways know that the delivery is stored. Never before it is: a crash in between would turn the provider's
-    /// repetition into a lost event.
-    async fn remember(&self, event: &Proven) {
-        let event = event.event();
-        if event.delivery_id.is_some() {
-            let marked = self
-                .doors
-                .ports
-                .dedup
-                .mark(&event.id, self.doors.config.dedup_ttl)
-                .await;
-            // What this failure means is known and logged; the delivery is stored.
-            let _ = self.doors.dedup.note(marked);
-        }
-    }
 }
 
 impl Webhook {
-    fn verify(
-        &self,
-        headers: &HeaderMap,
-        body: Bytes,
-        now: Timestamp,
-    ) -> Result<Verified, Refused> {
+    /// Whether a request may be read at all: its method has a use, and its sender may send.
+    fn admits(&self, head: &Parts, client: IpAddr) -> Result<(), Refused> {
+        let methods = match &self.gate {
+            Gate::Open(verifier) => verifier.methods(),
+            _ => &[Method::POST],
+        };
+        if !methods.contains(&head.method) {
+            let methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
+            return Err(Refused::Method(methods.join(", ")));
+        }
+        match &self.allow {
+            Some(allowed) if !allowed.admits(client) => {
+                Err(Refused::NotAllowed(self.trigger.clone(), client))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn verifier(&self) -> Result<&Verifier, Refused> {
         let trigger = || self.trigger.clone();
         match &self.gate {
-            Gate::Open(verifier) => {
-                let verified = verifier
-                    .verify(headers, body, now)
-                    .map_err(|refusal| Refused::Unverified(trigger(), refusal))?;
-                Ok(if self.dedup {
-                    verified
-                } else {
-                    verified.unnamed()
-                })
-            }
+            Gate::Open(verifier) => Ok(verifier),
             Gate::NotSet(secret) => Err(Refused::SecretNotSet(trigger(), secret.clone())),
             Gate::NotReadable(secret) => Err(Refused::SecretUnreadable(trigger(), secret.clone())),
             Gate::Misconfigured(why) => Err(Refused::Misconfigured(trigger(), why.clone())),
         }
     }
-}
 
-/// Whether the body is something else than what was signed.
-fn is_encoded(headers: &HeaderMap) -> bool {
-    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
-    encodings.any(|value| {
-        !value
-            .as_bytes()
-            .trim_ascii()
-            .eq_ignore_ascii_case(b"identity")
-    })
-}
+    fn unverified(&self, refusal: signature::Refusal) -> Refused {
+        Refused::Unverified(self.trigger.clone(), refusal)
+    }
 
-/// The line of the access log. What went well is of interest only to who looks for it.
-fn log(trigger: &str, outcome: &Result<Stored, Refused>, bytes: usize, begun: Instant) {
-    let duration_ms = begun.elapsed().as_secs_f64() * 1e3;
-    let status = answer::status(outcome).as_u16();
-    match outcome {
-        Ok(stored) => {
-            let event_id = stored.event_id().as_str();
-            tracing::debug!(
-                trigger,
-                status,
-                event_id,
-                duration_ms,
-                bytes,
-                "delivery stored"
-            );
-        }
-        Err(refused) => {
-            tracing::info!(trigger, status, duration_ms, bytes, reason = %refused, "delivery refused")
-        }
+    fn provider_away(&self, error: provider::Error) -> Refused {
+        Refused::ProviderAway(self.trigger.clone(), error.to_string())
     }
 }
 

@@ -21,6 +21,11 @@ impl Outage {
         }
     }
 
+    /// Whether it failed the last time.
+    pub(crate) fn is_on(&self) -> bool {
+        self.down.load(Ordering::Relaxed)
+    }
+
     /// It failed just now.
     pub(crate) fn failed(&self, error: &dyn Display) {
         if !self.down.swap(true, Ordering::Relaxed) {

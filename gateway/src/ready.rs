@@ -15,6 +15,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long an answer is good for, so that a public path cannot be used to hammer the backends.
 const FRESH: Duration = Duration::from_millis(200);
 
+/// The part of a spool that is its reserve: a gateway whose spool is filled up to it should get no more deliveries, although the
+/// small ones among them would still fit.
+const RESERVE: u64 = 64;
+
 /// What was found last, and when.
 #[derive(Default)]
 pub(crate) struct Readiness {
@@ -25,13 +29,18 @@ pub(crate) struct Readiness {
 struct Report {
     status: Status,
     checks: Checks,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spool: Option<Depth>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Status {
+    /// All is well.
     Ready,
+    /// Deliveries are taken, and something is not as it should be.
     Degraded,
+    /// Deliveries are answered 503.
     Unavailable,
 }
 
@@ -40,13 +49,28 @@ struct Checks {
     routes: Check,
     bus: Check,
     dedup: Check,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spool: Option<Check>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Check {
     Ok,
     Unavailable,
+    /// The spool holds events that the log does not have yet.
+    Draining,
+    /// The spool takes no more.
+    Full,
+}
+
+/// How much waits in the spool.
+#[derive(Clone, Copy, Serialize)]
+struct Depth {
+    events: u64,
+    bytes: u64,
+    /// How long the oldest waits.
+    oldest_seconds: u64,
 }
 
 impl Check {
@@ -56,20 +80,21 @@ impl Check {
 }
 
 impl Checks {
-    /// Without the bus or the routes nothing can be taken; without deduplication the log's own window still guards.
+    /// Without the routes nothing can be taken, and without the bus only what the spool has room for; without deduplication the
+    /// log's own window still guards.
     fn status(self) -> Status {
-        match self {
-            Self {
-                routes: Check::Ok,
-                bus: Check::Ok,
-                dedup: Check::Ok,
-            } => Status::Ready,
-            Self {
-                routes: Check::Ok,
-                bus: Check::Ok,
-                ..
-            } => Status::Degraded,
-            _ => Status::Unavailable,
+        let stored =
+            self.bus == Check::Ok || matches!(self.spool, Some(Check::Ok | Check::Draining));
+        let well = |check: Option<Check>| check.is_none_or(|check| check == Check::Ok);
+        if self.routes != Check::Ok || !stored {
+            Status::Unavailable
+        } else if [Some(self.bus), Some(self.dedup), self.spool]
+            .into_iter()
+            .all(well)
+        {
+            Status::Ready
+        } else {
+            Status::Degraded
         }
     }
 }
@@ -87,11 +112,9 @@ impl Doors {
             }
         };
         drop(last);
-        let unavailable = report.status == Status::Unavailable;
-        let status = if unavailable {
-            StatusCode::SERVICE_UNAVAILABLE
-        } else {
-            StatusCode::OK
+        let status = match report.status {
+            Status::Ready | Status::Degraded => StatusCode::OK,
+            Status::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         };
         answer::json(status, &report)
     }
@@ -105,11 +128,37 @@ impl Doors {
             routes: Check::of(self.table.is_loaded()),
             bus: Check::of(self.bus.note(bus).is_ok()),
             dedup: Check::of(self.dedup.note(dedup).is_ok()),
+            spool: self.spool_check(),
         };
         Report {
             status: checks.status(),
             checks,
+            spool: self.depth(),
         }
+    }
+
+    fn spool_check(&self) -> Option<Check> {
+        let standing = self.spool.as_ref()?.status();
+        let most = self.config.spool.as_ref()?.max_bytes;
+        Some(if standing.bytes >= most - most / RESERVE {
+            Check::Full
+        } else if standing.depth > 0 {
+            Check::Draining
+        } else {
+            Check::Ok
+        })
+    }
+
+    /// How much waits in the spool, if anything does.
+    fn depth(&self) -> Option<Depth> {
+        let standing = self.spool.as_ref()?.status();
+        let oldest = standing.oldest?;
+        let age = self.ports.clock.now().duration_since(oldest);
+        Some(Depth {
+            events: standing.depth,
+            bytes: standing.bytes,
+            oldest_seconds: u64::try_from(age.as_secs()).unwrap_or_default(),
+        })
     }
 }
 
@@ -122,4 +171,34 @@ async fn in_time(
         after: PATIENCE,
     };
     tokio::time::timeout(PATIENCE, ping).await.map_err(late)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(bus: Check, dedup: Check, spool: Option<Check>) -> Status {
+        let routes = Check::Ok;
+        Checks {
+            routes,
+            bus,
+            dedup,
+            spool,
+        }
+        .status()
+    }
+
+    #[test]
+    fn without_the_bus_a_gateway_is_as_good_as_its_spool() {
+        use Check::{Draining, Full, Ok, Unavailable};
+        assert_eq!(status(Ok, Ok, None), Status::Ready);
+        assert_eq!(status(Ok, Ok, Some(Ok)), Status::Ready);
+        assert_eq!(status(Ok, Unavailable, Some(Ok)), Status::Degraded);
+        assert_eq!(status(Ok, Ok, Some(Draining)), Status::Degraded);
+        assert_eq!(status(Ok, Ok, Some(Full)), Status::Degraded);
+        assert_eq!(status(Unavailable, Ok, Some(Draining)), Status::Degraded);
+        assert_eq!(status(Unavailable, Ok, Some(Ok)), Status::Degraded);
+        assert_eq!(status(Unavailable, Ok, Some(Full)), Status::Unavailable);
+        assert_eq!(status(Unavailable, Ok, None), Status::Unavailable);
+    }
 }

@@ -1,12 +1,18 @@
 //! Events: CloudEvents 1.0, and the proof of origin without which none is published.
 
+mod answer;
 mod binding;
+mod body;
 mod id;
 mod proven;
+mod record;
 
+pub use answer::{AnswerTo, Ending};
 pub use binding::{Attribute, Malformed};
+pub use body::NotJson;
 pub use id::{Error as IdError, EventId};
 pub use proven::{Origin, Proven};
+pub use record::Malformed as MalformedRecord;
 
 use crate::name::TriggerName;
 use crate::trace::TraceParent;
@@ -38,6 +44,8 @@ pub struct Event {
     pub delivery_id: Option<String>,
     /// For a replay, the event that it repeats.
     pub replay_of: Option<EventId>,
+    /// Where its sender waits for what becomes of it, if it does. No business of the trigger's.
+    pub answer_to: Option<AnswerTo>,
     /// The provider's headers that sign or identify the delivery, lower-case names, so that a container can verify again.
     pub headers: Vec<(String, String)>,
     /// The trace that leads from the request to the run.

@@ -89,6 +89,11 @@ name!(
     "node name"
 );
 name!(
+    /// The name of a gateway: a process that receives webhooks. Cheap to clone.
+    GatewayName,
+    "gateway name"
+);
+name!(
     /// The name of a package in a registry. Cheap to clone. It is bounded like a trigger's name, which it is by default.
     PackageName,
     "package name"

@@ -177,7 +177,7 @@ impl Manifest {
         self.source.extraction()
     }
 
-    /// How the sender of a webhook is answered once the run is known; none: at once, with 202.
+    /// How the sender of a webhook is answered; none: at once, with 202.
     #[must_use]
     pub fn response(&self) -> Option<&Response> {
         self.response.as_ref()

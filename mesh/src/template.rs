@@ -136,6 +136,27 @@ impl Template {
             )
         })
     }
+
+    /// Whether it refers to the event's body.
+    #[must_use]
+    pub fn needs_body(&self) -> bool {
+        self.0
+            .any(&|placeholder| matches!(placeholder.reference, Reference::Event(_)))
+    }
+
+    /// Whether it refers to what the orchestrator answered.
+    #[must_use]
+    pub fn needs_result(&self) -> bool {
+        self.0
+            .any(&|placeholder| matches!(placeholder.reference, Reference::ExecutionResult(_)))
+    }
+
+    /// Whether it refers to a variable, which is known only where the trigger runs.
+    #[must_use]
+    pub fn needs_environment(&self) -> bool {
+        self.0
+            .any(&|placeholder| matches!(placeholder.reference, Reference::Variable(_)))
+    }
 }
 
 impl Templates {

@@ -1,7 +1,12 @@
 //! Triggers: the desired state that operators write, and the observed state that agents report.
 
+mod limits;
+
+pub use limits::{AllowIps, RateLimit};
+
+use crate::limit::Rate;
 use crate::name::{NodeName, TriggerName};
-use crate::package::{Kind, Manifest};
+use crate::package::{Kind, Manifest, Webhook};
 use crate::placement::Constraint;
 use crate::signature::{Auth, SecretRef};
 use crate::target::Target;
@@ -28,6 +33,12 @@ pub struct Trigger {
     /// Verification that the installer set over the package's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
+    /// How often its hook may be called, where the installer set that over the package's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
+    /// Where its deliveries may come from, where the installer set that over the package's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_ips: Option<AllowIps>,
     /// Whether it should run.
     pub desired: Desired,
     /// How many slots it has, each with a container of its own.
@@ -127,6 +138,27 @@ impl Trigger {
     #[must_use]
     pub fn auth(&self) -> Option<&Auth> {
         self.auth.as_ref().or_else(|| self.manifest.source().auth())
+    }
+
+    /// How often its hook may be called: as the installer said, else as the package says, else as often as anyone likes.
+    #[must_use]
+    pub fn rate_limit(&self) -> Option<Rate> {
+        let own = self.rate_limit.as_ref().map(RateLimit::rate);
+        own.or_else(|| self.manifest.source().webhook()?.rate_limit)
+    }
+
+    /// Where its deliveries may come from: as the installer said, else as the package says, else anywhere.
+    #[must_use]
+    pub fn allow_ips(&self) -> Option<&AllowIps> {
+        let own = self.allow_ips.as_ref();
+        own.or_else(|| self.manifest.source().webhook()?.allow_ips.as_ref())
+    }
+
+    /// Whether its package leaves verification to the installer, who has said nothing: nothing can be verified then.
+    #[must_use]
+    pub fn lacks_auth(&self) -> bool {
+        let asks = |webhook: &Webhook| webhook.auth_at_install;
+        self.auth.is_none() && self.manifest.source().webhook().is_some_and(asks)
     }
 
     /// The name under which a node keeps the secret that the package calls `name`: the installer may give each instance of a

@@ -13,11 +13,12 @@ macro_rules! standard {
 }
 
 /// The standard packages, which are part of the program.
-const STANDARD: [(&str, &str); 4] = standard![
+const STANDARD: [(&str, &str); 5] = standard![
     "triggers/daily-scan-1.0.0.json",
     "triggers/github-pr-webhook-1.0.0.json",
     "triggers/linear-webhook-1.0.0.json",
     "triggers/simple-webhook-1.0.0.json",
+    "triggers/webhook-1.0.0.json",
 ];
 
 /// A tree of files. A path in it is relative, its parts joined by `/`.

@@ -1,5 +1,7 @@
 //! The doors to the commands: the bus, for any client of NATS, and the command line.
 
+mod hooks;
+
 use crate::docker::engine::{Containers, Image};
 use crate::world::{Dev, Doors, Mesh, PATIENCE, unsigned};
 use anyhow::{Context, Result, ensure};

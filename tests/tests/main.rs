@@ -1,6 +1,7 @@
 //! What crosses crates, on real parts: one binary, so that it is linked once.
 
 mod agents;
+mod answers;
 mod bus;
 mod compose;
 mod crash;

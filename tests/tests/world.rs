@@ -146,18 +146,23 @@ impl Doors {
         })
         .await?;
         if answer["webhook_path"].is_string() {
-            // An encoded body is refused by whoever knows the trigger, and leaves nothing behind.
-            self.until(&format!("the hook of {name} is open"), || async {
-                let mut knock = unsigned("knock");
-                knock
-                    .headers
-                    .insert("content-encoding", HeaderValue::from_static("gzip"));
-                let (status, _) = self.deliver(&name, knock).await?;
-                Ok((status == 415).then_some(()))
-            })
-            .await?;
+            self.opened(&name).await?;
         }
         Ok(answer)
+    }
+
+    /// Waits until the gateway has taken up the hook.
+    pub(crate) async fn opened(&self, trigger: &str) -> Result<()> {
+        // A body in a coding that nobody takes is refused by whoever knows the trigger, and leaves nothing behind.
+        self.until(&format!("the hook of {trigger} is open"), || async {
+            let mut knock = unsigned("knock");
+            knock
+                .headers
+                .insert("content-encoding", HeaderValue::from_static("br"));
+            let (status, _) = self.deliver(trigger, knock).await?;
+            Ok((status == 415).then_some(()))
+        })
+        .await
     }
 
     /// The event as the console tells it, once it stands so.

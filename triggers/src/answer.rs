@@ -2,7 +2,7 @@
 
 use belfry_mesh::Problem;
 use http::{HeaderValue, Response, StatusCode, header};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fmt;
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ pub enum Answer {
     Triggered {
         /// The orchestrator's name for the run, if it gave one.
         execution_id: Option<String>,
+        /// What the orchestrator answered, for a package whose sender waits and is told of it.
+        result: Option<Value>,
     },
     /// The filter or the conditions did not want it.
     Ignored {
@@ -41,8 +43,15 @@ impl Answer {
     #[must_use]
     pub fn into_response(self) -> Response<String> {
         let body = match self {
-            Self::Triggered { execution_id } => {
-                json!({"status": "triggered", "execution_id": execution_id})
+            Self::Triggered {
+                execution_id,
+                result,
+            } => {
+                let mut told = json!({"status": "triggered", "execution_id": execution_id});
+                if let Some(result) = result {
+                    told["result"] = result;
+                }
+                told
             }
             Self::Ignored { reason } => json!({"status": "ignored", "reason": reason}),
             Self::Failed(failure) => return Problem::from(failure).into_response(),

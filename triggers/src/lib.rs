@@ -5,7 +5,6 @@
 //! programs in one process, as a runtime of the agent.
 
 pub mod answer;
-mod body;
 pub mod environment;
 mod journal;
 pub mod orchestrator;

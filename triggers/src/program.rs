@@ -7,7 +7,6 @@ mod scope;
 pub use config::Error;
 
 use crate::answer::{Answer, Failure};
-use crate::body;
 use crate::environment::Environment;
 use crate::journal::{Journal, Memory};
 use crate::orchestrator::{Door, Orchestrator, Request};
@@ -20,7 +19,7 @@ use belfry_mesh::name::TriggerName;
 use belfry_mesh::package::{Manifest, Source};
 use belfry_mesh::port::clock::Clock;
 use belfry_mesh::target::Target;
-use belfry_mesh::template::TaskTemplate;
+use belfry_mesh::template::{TaskTemplate, Template};
 use belfry_mesh::trace::TraceParent;
 use config::Oauth;
 use http::StatusCode;
@@ -136,7 +135,7 @@ impl Program {
 
     /// The event's body as JSON. Nothing depends on that of a tick, so a tick may carry anything.
     fn body(&self, event: &Event) -> Result<Value, Answer> {
-        match body::read(event) {
+        match event.body() {
             Ok(body) => Ok(body),
             Err(_) if self.extraction == Extraction::Schedule => Ok(Value::Null),
             Err(error) => Err(Answer::Failed(Failure::new(
@@ -227,10 +226,21 @@ impl Program {
                 }
                 Answer::Triggered {
                     execution_id: started.execution_id,
+                    result: started.answer.filter(|_| self.tells_result()),
                 }
             }
             Err(failure) => Answer::Failed(failure),
         }
+    }
+
+    /// Whether the sender of an event waits for what the orchestrator answers. Nobody else is told of it.
+    fn tells_result(&self) -> bool {
+        let manifest = self.manifest.as_ref();
+        let response = manifest.and_then(|manifest| manifest.response());
+        response.is_some_and(|response| {
+            let body = response.body.as_ref();
+            response.sync && body.is_some_and(Template::needs_result)
+        })
     }
 
     fn trace(&self, event: &Event) -> TraceParent {

@@ -63,6 +63,8 @@ fn trigger(replicas: u32, constraints: &[&str]) -> Trigger {
         target: Some(Target::Workflow("w".into())),
         user_config: BTreeMap::new(),
         auth: None,
+        rate_limit: None,
+        allow_ips: None,
         desired: Desired::Running,
         replicas,
         constraints: constraints

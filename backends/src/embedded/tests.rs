@@ -22,6 +22,7 @@ fn event(id: &str, address: Address) -> Event {
         address,
         delivery_id: None,
         replay_of: None,
+        answer_to: None,
         headers: Vec::new(),
         trace: None,
     }

@@ -225,22 +225,44 @@ impl Link {
         headers: Option<HeaderMap>,
         payload: Bytes,
     ) -> Result<Message, Error> {
+        let since = self.complaints();
+        let trouble = |news: &News, subject: &str| {
+            let complaint = news.complaint(since, subject)?;
+            Some(self.refused(complaint))
+        };
+        self.question(subject, headers, payload, trouble).await
+    }
+
+    /// The same, given up when what is known of the connection is `trouble` for the subject. This is on the way of every event:
+    /// one timer and one watch.
+    async fn question(
+        &self,
+        subject: String,
+        headers: Option<HeaderMap>,
+        payload: Bytes,
+        trouble: impl Fn(&News, &str) -> Option<Error>,
+    ) -> Result<Message, Error> {
         let asked = subject.clone();
-        let mut request = Request::new().payload(payload).timeout(Some(self.deadline));
+        // The deadline below is for the way into the queue as well.
+        let mut request = Request::new().payload(payload).timeout(None);
         if let Some(headers) = headers {
             request = request.headers(headers);
         }
-        let since = self.complaints();
+        let mut news = self.news.clone();
+        let troubled = async {
+            let told = news.wait_for(|news| trouble(news, &asked).is_some()).await;
+            let found = told.ok().and_then(|news| trouble(&news, &asked));
+            found.unwrap_or_else(|| self.unavailable("the connection was closed"))
+        };
         let answer = timeout(self.deadline, self.client.send_request(subject, request));
         let answer = tokio::select! {
             biased;
             answer = answer => answer,
-            refused = self.forbidden(since, &asked) => return Err(refused),
+            trouble = troubled => return Err(trouble),
         };
         match answer {
             Ok(Ok(message)) => Ok(message),
             Ok(Err(error)) => Err(match error.kind() {
-                RequestErrorKind::TimedOut => self.silent(&asked),
                 RequestErrorKind::NoResponders => {
                     self.unavailable(format!("nobody there takes {asked}"))
                 }
@@ -248,9 +270,9 @@ impl Link {
                     what: asked,
                     why: "it cannot be a subject".into(),
                 },
-                RequestErrorKind::MaxPayloadExceeded | RequestErrorKind::Other => {
-                    self.unavailable(error)
-                }
+                RequestErrorKind::MaxPayloadExceeded
+                | RequestErrorKind::TimedOut
+                | RequestErrorKind::Other => self.unavailable(error),
             }),
             Err(_) => Err(self.silent(&asked)),
         }
@@ -278,17 +300,23 @@ impl Link {
         headers: HeaderMap,
         payload: Bytes,
     ) -> Result<PublishAck, Refusal> {
-        let (up, connection) = {
+        let (up, connection, since) = {
             let news = self.news.borrow();
-            (news.up, news.connection)
+            (news.up, news.connection, news.complaints)
         };
         if !up {
             return Err(self.unavailable("not connected").into());
         }
-        let answer = tokio::select! {
-            answer = self.ask(subject, Some(headers), payload) => answer?,
-            () = self.broken(connection) => return Err(self.unavailable("the connection was lost").into()),
+        let trouble = |news: &News, subject: &str| {
+            if !news.up || news.connection != connection {
+                return Some(self.unavailable("the connection was lost"));
+            }
+            let complaint = news.complaint(since, subject)?;
+            Some(self.refused(complaint))
         };
+        let answer = self
+            .question(subject, Some(headers), payload, trouble)
+            .await?;
         self.read(&answer)
     }
 

@@ -1,12 +1,9 @@
--- Looks a delivery up and, if it is new, asks its rate limit: GCRA, as `limit::admit` of mesh decides it.
+-- Looks a delivery up and, if it is new, asks the rate limit: GCRA, as `limit::admit` of mesh decides it.
 -- KEYS: the delivery's mark; the rate, which holds the time at which the bucket runs out, as seconds and nanoseconds.
--- ARGV: the interval and the allowance of the rate, in nanoseconds; nothing if there is no rate.
+-- ARGV: the interval and the allowance of the rate, in nanoseconds.
 -- Answers 0 if it is fresh, 1 if it was seen, and 2 with the wait in nanoseconds if it is over the rate.
 if redis.call('EXISTS', KEYS[1]) == 1 then
     return { 1 }
-end
-if not ARGV[1] then
-    return { 0 }
 end
 local time = redis.call('TIME')
 local now_s, now_ns = tonumber(time[1]), tonumber(time[2]) * 1000

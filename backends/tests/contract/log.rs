@@ -4,7 +4,7 @@ use crate::{
     Fixture, Limits, drain, never, now, one, open, open_with, run, subscription, trace, trigger,
     with_body, with_content, within,
 };
-use belfry_mesh::event::{Address, Event, EventId};
+use belfry_mesh::event::{Address, AnswerTo, Event, EventId};
 use belfry_mesh::port::Error;
 use belfry_mesh::port::log::{Range, Receipt};
 use bytes::Bytes;
@@ -162,13 +162,15 @@ pub(crate) async fn every_attribute_survives_those_with_other_scripts_too<F: Fix
         address: Address::Trigger(name.clone()),
         delivery_id: Some("日本".into()),
         replay_of: None,
+        answer_to: None,
         headers: vec![
             ("x-github-event".into(), "push".into()),
             ("x-note".into(), "naïve\t☕".into()),
         ],
         trace: Some(trace()),
     };
-    let event = with_content(&name, content);
+    let waits_at = AnswerTo::parse("0123456789abcdef").unwrap();
+    let event = with_content(&name, content).answered_to(waits_at);
     let receipt = ports.events.publish(&event).await.unwrap();
     let stored = ports
         .events

@@ -1,6 +1,6 @@
 //! Packages, and installing them.
 
-use super::{list_of, note, show, text};
+use super::{hook, list_of, note, show, text};
 use crate::cli;
 use crate::client::Console;
 use crate::table::table;
@@ -71,6 +71,7 @@ fn body(args: &cli::Install) -> anyhow::Result<Map<String, Value>> {
     if !args.set.is_empty() {
         body.insert("config".into(), Value::Object(pairs(&args.set)?));
     }
+    body.extend(hook::body(&args.hook, None)?);
     if !args.constraints.is_empty() {
         body.insert("constraints".into(), args.constraints.clone().into());
     }

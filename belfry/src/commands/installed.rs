@@ -1,6 +1,6 @@
 //! What is installed: triggers, and mcps beside them.
 
-use super::{list_of, note, show, text};
+use super::{hook, list_of, note, show, text};
 use crate::cli;
 use crate::client::Console;
 use crate::table::table;
@@ -79,6 +79,7 @@ fn sheet(answer: &Value) -> String {
     let package = text(&answer["package"]["name"]) + " " + &text(&answer["version"]);
     let revision = text(&answer["revision"]) + " (" + &text(&answer["change"]) + ")";
     let constraints = list_of(&answer["constraints"]).iter().map(text);
+    let allowed = list_of(&answer["allow_ips"]).iter().map(text);
     let mut words = String::new();
     for (label, value) in [
         ("name", text(&answer["name"])),
@@ -89,6 +90,10 @@ fn sheet(answer: &Value) -> String {
         ("slots", slots(answer)),
         ("on nodes", constraints.collect::<Vec<_>>().join(" ")),
         ("source", text(&answer["trigger_type"])),
+        ("verified", hook::auth_in_words(&answer["auth"])),
+        ("rate limit", hook::rate_in_words(&answer["rate_limit"])),
+        ("allowed", allowed.collect::<Vec<_>>().join(" ")),
+        ("refusing", refusing(answer)),
         ("target", target(answer)),
         ("revision", revision),
         ("installed", text(&answer["installed_at"])),
@@ -138,14 +143,29 @@ fn sheet(answer: &Value) -> String {
     words
 }
 
-/// How it is, in one word; what is paused runs, and has no events.
+/// How it is, in a word or two; what is paused runs, and has no events. What refuses all deliveries has none to run for.
 fn state(one: &Value) -> String {
     let is_paused = one["desired"] == "paused" && one["running"] == true;
-    if is_paused {
+    let state = if is_paused {
         "paused".to_owned()
     } else {
         text(&one["state"])
+    };
+    match list_of(&one["refusing"]).is_empty() {
+        true => state,
+        false => state + " (refusing)",
     }
+}
+
+/// Why deliveries are all refused, and by which gateways.
+fn refusing(one: &Value) -> String {
+    let says = |refusing: &Value| {
+        let gateways = list_of(&refusing["gateways"]).iter().map(text);
+        let gateways = gateways.collect::<Vec<_>>().join(", ");
+        format!("{} on gateway {gateways}", text(&refusing["why"]))
+    };
+    let all = list_of(&one["refusing"]).iter().map(says);
+    all.collect::<Vec<_>>().join("; ")
 }
 
 /// How many of the slots that it should have are up: `2/3`.

@@ -1,36 +1,10 @@
-//! What commands take and answer. The words of `status` are those that existing clients know.
+//! What commands answer. The words of `status` are those that existing clients know.
 
 use crate::desk;
 use belfry_mesh::EventId;
 use belfry_mesh::control::{Done, RunState};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use std::collections::BTreeMap;
+use serde::Serialize;
 use utoipa::ToSchema;
-
-/// What a package is installed with. For a trigger exactly one of the two ids is given, for an mcp none.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schema(as = InstallRequest)]
-pub(crate) struct Install {
-    /// The workflow that it runs.
-    pub(crate) workflow_id: Option<String>,
-    /// The team that it runs.
-    pub(crate) team_id: Option<String>,
-    /// The trigger's name, one a mesh: 1 to 63 lower-case letters, digits, `-` and `_`. The package's if none is given.
-    pub(crate) name: Option<String>,
-    /// Environment over the package's own. A secret is given by its name, as `${NAME}`.
-    pub(crate) config: BTreeMap<String, String>,
-    /// How a webhook's deliveries are verified, instead of the way that the package says: `scheme`, `secret` as `${NAME}`, and
-    /// what else the scheme needs.
-    #[schema(value_type = Option<Object>, example = json!({"scheme": "stripe", "secret": "${STRIPE_SECRET}"}))]
-    pub(crate) auth: Option<Value>,
-    /// How many slots it has, each with a container of its own: 1 to 64. One if it is not said.
-    pub(crate) replicas: Option<u32>,
-    /// What a node must be like to take one, as `label=value` or `label!=value`. The labels are the node's own, and `node` (its
-    /// name) and `runtime`.
-    pub(crate) constraints: Vec<String>,
-}
 
 /// A trigger or an mcp that was installed, or was already.
 #[derive(Debug, Serialize, ToSchema)]
@@ -118,13 +92,13 @@ pub(crate) struct Updated {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum UpdatedStatus {
-    /// It has a newer version now.
+    /// It has a newer version now, or what was to be set is set.
     Updated,
     /// It had the newest version, and nothing was changed.
     AlreadyLatest,
     /// It has an earlier version again: because that was asked for, or because a new one did not hold, and `detail` says why.
     RolledBack,
-    /// It had the version that was to be gone back to, and nothing was changed.
+    /// It had the version that was to be gone back to, or what was to be set, and nothing was changed.
     Unchanged,
 }
 
@@ -150,15 +124,6 @@ pub(crate) struct Forgotten {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ForgottenStatus {
     Forgotten,
-}
-
-/// How many slots something should have.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = ScaleRequest)]
-pub(crate) struct Scale {
-    /// 1 to 64.
-    pub(crate) replicas: u32,
 }
 
 #[derive(Debug, Serialize, ToSchema)]

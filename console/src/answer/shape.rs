@@ -30,6 +30,17 @@ pub(crate) struct Trigger {
     package: (),
     /// The environment that its installer set. Secrets by name only.
     user_config: BTreeMap<String, String>,
+    /// How its deliveries are verified, by its installer's word or its package's. Secrets by name only.
+    #[schema(value_type = Option<Object>, required = false)]
+    auth: (),
+    #[schema(required = false)]
+    rate_limit: Option<RateLimit>,
+    /// Where its deliveries may come from, by its installer's word or its package's; anywhere if it is not said.
+    #[schema(required = false)]
+    allow_ips: Option<Vec<String>>,
+    /// Why its deliveries are all refused, and by which gateways.
+    #[schema(required = false)]
+    refusing: Vec<Refusing>,
     desired: Desired,
     /// How many slots it should have.
     replicas: u32,
@@ -49,6 +60,61 @@ pub(crate) struct Trigger {
     detail: Option<String>,
     /// What its holders report, by slot; of one whose node is dead, what it said last.
     slots: BTreeMap<String, Slot>,
+}
+
+/// How often a hook may be called, over all gateways.
+#[derive(ToSchema)]
+pub(crate) struct RateLimit {
+    /// How many deliveries are taken in a window: 1 to 1,000,000.
+    requests: u32,
+    /// The length of the window, in seconds: 1 to 86,400.
+    window_seconds: f64,
+    /// How many of them at once after a quiet time; all if it is not said.
+    #[schema(required = false)]
+    burst: Option<u32>,
+}
+
+/// Why deliveries to a trigger are all refused, and where.
+#[derive(ToSchema)]
+pub(crate) struct Refusing {
+    /// Why, in words.
+    why: String,
+    /// The gateways that say so.
+    gateways: Vec<String>,
+}
+
+/// How a gateway is.
+#[derive(ToSchema)]
+pub(crate) struct Gateway {
+    /// Its name.
+    name: String,
+    /// The version of Belfry that it runs.
+    version: String,
+    /// Since when it runs, by its own clock.
+    since: Timestamp,
+    /// When it was last heard of, by the clock of the state.
+    seen_at: Timestamp,
+    #[schema(required = false)]
+    spool: Option<Spool>,
+    /// How long the oldest event in its spool has waited, in seconds.
+    #[schema(required = false)]
+    spool_age_seconds: Option<u64>,
+    /// The triggers of which it refuses every delivery, and why, in words.
+    refusing: BTreeMap<String, String>,
+    /// What it does without meanwhile.
+    degraded: Vec<String>,
+}
+
+/// What waits on a gateway's disk for the bus.
+#[derive(ToSchema)]
+pub(crate) struct Spool {
+    /// How many events.
+    records: u64,
+    /// How many bytes they take.
+    bytes: u64,
+    /// When the oldest of them was received.
+    #[schema(required = false)]
+    oldest: Option<Timestamp>,
 }
 
 /// What a package is: a trigger, which takes events, or an mcp, a service that takes none.

@@ -40,6 +40,7 @@ pub(super) fn frame() -> OpenApi {
         tag("triggers", "What is installed and takes events."),
         tag("mcps", "What is installed and takes none: services."),
         tag("nodes", "The machines that all of it runs on."),
+        tag("gateways", "The processes that receive webhooks."),
         tag("packages", "What can be installed."),
         tag("events", "What happened, and what became of it."),
         tag("health", "The console itself."),

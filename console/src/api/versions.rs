@@ -1,10 +1,10 @@
 //! The versions that something installed has, had, and can have.
 
 use super::Api;
-use super::extract::{By, Name, Of, Query};
+use super::extract::{By, Json as Body, Name, Of, Query};
 use super::install::From;
 use super::refusal::{Refusal, Refused};
-use crate::answer::{Updated, shape};
+use crate::answer::{Update, Updated, shape};
 use axum::Json;
 use axum::extract::State;
 use belfry_mesh::control::Revised;
@@ -23,16 +23,18 @@ pub(super) struct To {
 /// Update a trigger
 ///
 /// Takes the newest version of its package. If that does not hold, it is rolled back by itself: the answer says so if that is
-/// soon, the status does later.
+/// soon, the status does later. With `auth`, `rate_limit` or `allow_ips` in the body it sets those instead, with the package and
+/// the containers as they are: gateways take them up as they go, and refuse nothing meanwhile.
 #[utoipa::path(
     post,
     path = "/triggers/{name}/update",
     tag = "triggers",
     operation_id = "update_trigger",
     params(("name" = String, Path, description = "The trigger"), From, By),
+    request_body = Update,
     responses(
-        (status = 200, description = "It has the newest version, or has its old one back.", body = Updated),
-        Refused::<400>, Refused::<404>, Refused::<409>, Refused::<502>, Refused::<503>
+        (status = 200, description = "It has the newest version or what was to be set, or has its old version back.", body = Updated),
+        Refused::<400>, Refused::<404>, Refused::<409>, Refused::<413>, Refused::<415>, Refused::<502>, Refused::<503>
     )
 )]
 pub(super) async fn update(
@@ -41,14 +43,16 @@ pub(super) async fn update(
     Name(name): Name,
     Query(from): Query<From>,
     By { by }: By,
+    Body(to): Body<Update>,
 ) -> Result<Json<Updated>, Refusal> {
-    let done = api.desk.update(kind, name, from.registry_id, by);
+    let done = api.desk.update(kind, name, from.registry_id, to, by);
     Ok(Json(done.await?))
 }
 
 /// Roll a trigger back
 ///
-/// Gives it the package back that it had in an earlier revision. Its configuration stays as it is.
+/// Gives it the package back that it had in an earlier revision. Its configuration stays as it is, and so do its auth and limits:
+/// a secret that was given up does not come back with a package.
 #[utoipa::path(
     post,
     path = "/triggers/{name}/rollback",

@@ -1,15 +1,12 @@
 //! Installing packages.
 
-use super::Desk;
+use super::{Desk, hook};
 use crate::answer::{Install, Installed};
 use crate::api::Refusal;
 use belfry_mesh::package::Kind;
 use belfry_mesh::placement::Constraint;
 use belfry_mesh::port::packages::Reference;
-use belfry_mesh::signature::Auth;
 use belfry_mesh::{Target, TriggerName, control, target};
-use serde::Deserialize;
-use serde_json::Value;
 
 /// A name that the path `/triggers/installed` makes unusable: `DELETE` on it would not reach the trigger.
 const RESERVED: &str = "installed";
@@ -64,7 +61,9 @@ fn request(order: Order) -> Result<control::Install, Refusal> {
         name,
         target,
         config: with.config,
-        auth: with.auth.map(auth).transpose()?,
+        auth: with.auth.map(hook::auth).transpose()?,
+        rate_limit: with.rate_limit.map(hook::rate_limit).transpose()?,
+        allow_ips: with.allow_ips.map(hook::allow_ips).transpose()?,
         replicas: with.replicas,
         constraints: constraints(&with.constraints)?,
     })
@@ -74,15 +73,4 @@ fn constraints(texts: &[String]) -> Result<Vec<Constraint>, Refusal> {
     let read = |text: &String| Constraint::parse(text);
     let constraints: Result<_, _> = texts.iter().map(read).collect();
     constraints.map_err(|error| Refusal::bad_request(error.to_string()))
-}
-
-fn auth(value: Value) -> Result<Auth, Refusal> {
-    // The parser would repeat what it found, which may be the secret itself.
-    if !value.is_object() {
-        let detail =
-            "`auth` must be an object such as `{\"scheme\": \"github\", \"secret\": \"${NAME}\"}`";
-        return Err(Refusal::bad_request(detail));
-    }
-    Auth::deserialize(value)
-        .map_err(|error| Refusal::bad_request(format!("`auth` cannot be taken: {error}")))
 }

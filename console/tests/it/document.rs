@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 /// Everything that the API does. It is what existing clients rely on, and what the document and the router must both say.
-const OPERATIONS: [&str; 45] = [
+const OPERATIONS: [&str; 46] = [
     "DELETE /dead-letters/{id}",
     "DELETE /mcps/{name}",
     "DELETE /nodes/{name}",
@@ -15,6 +15,7 @@ const OPERATIONS: [&str; 45] = [
     "GET /dead-letters",
     "GET /events",
     "GET /events/{id}",
+    "GET /gateways",
     "GET /health",
     "GET /mcps",
     "GET /mcps/{name}/history",

@@ -13,6 +13,7 @@ mod events;
 mod forgetful;
 mod harness;
 mod health;
+mod hooks;
 mod http;
 mod install;
 mod lifecycle;

@@ -1,8 +1,8 @@
 //! What decides whether a delivery is genuine, from a trigger's scheme and the secrets that are set here.
 
-use belfry_mesh::package::Source;
-use belfry_mesh::signature::{Auth, Scheme, Verifier};
+use belfry_mesh::signature::{Auth, Error, Scheme, SecretRef, Verifier};
 use belfry_mesh::{Trigger, TriggerName};
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::HashMap;
 
@@ -29,32 +29,39 @@ impl Gate {
     /// What decides on the deliveries of a trigger. One secret that is set is enough: while a secret is rotated the other may be
     /// gone.
     pub(super) fn of(trigger: &Trigger, resolved: &HashMap<String, Resolved>) -> Self {
-        let names: Vec<String> = secrets(trigger).collect();
-        let mut set = Vec::new();
-        let mut readable = true;
-        for name in &names {
-            match resolved.get(name) {
-                Some(Resolved::Set(secret)) => set.push(secret.clone()),
-                Some(Resolved::NotReadable) => readable = false,
-                Some(Resolved::NotSet) | None => {}
-            }
+        if trigger.lacks_auth() {
+            let why = "its package leaves `auth` to the installer, who gave none; give it by `belfry update`";
+            return Self::Misconfigured(why.to_owned());
         }
-        if set.is_empty() && !names.is_empty() {
-            let names = names.join("` or `");
-            return if readable {
-                Self::NotSet(names)
-            } else {
-                Self::NotReadable(names)
-            };
-        }
-        let verifier = match trigger.auth() {
-            Some(auth) => Verifier::try_new(auth.scheme(), set),
-            None => Verifier::try_new(&Scheme::none(), set),
+        let verifier = match door(trigger) {
+            Some(auth) => Verifier::of(auth, |secret| set(trigger, secret, resolved).cloned()),
+            None => Verifier::try_new(&Scheme::none(), Vec::new()),
         };
-        verifier.map_or_else(
-            |error| Self::Misconfigured(format!("secret `{}`: {error}", names.join("`, `"))),
-            Self::Open,
-        )
+        let names: Vec<String> = secrets(trigger).collect();
+        match verifier {
+            Ok(verifier) => Self::Open(verifier),
+            Err(Error::NoneSet { .. }) => {
+                let unreadable =
+                    |name: &String| matches!(resolved.get(name), Some(Resolved::NotReadable));
+                let all = names.join("` or `");
+                match names.iter().any(unreadable) {
+                    true => Self::NotReadable(all),
+                    false => Self::NotSet(all),
+                }
+            }
+            Err(error) if names.is_empty() => Self::Misconfigured(error.to_string()),
+            Err(error) => Self::Misconfigured(format!("secret `{}`: {error}", names.join("`, `"))),
+        }
+    }
+
+    /// Why all deliveries are refused, in words, if they are.
+    pub(super) fn refusing(&self) -> Option<String> {
+        match self {
+            Self::Open(_) => None,
+            Self::NotSet(secret) => Some(format!("secret `{secret}` is not set")),
+            Self::NotReadable(secret) => Some(format!("secret `{secret}` cannot be read")),
+            Self::Misconfigured(why) => Some(why.clone()),
+        }
     }
 
     /// Says once what deliveries will be told each time.
@@ -84,13 +91,35 @@ impl Resolved {
     }
 }
 
+/// When the last of the secrets that are set comes to its end, if each of them has one: from then on all is refused.
+pub(super) fn end(trigger: &Trigger, resolved: &HashMap<String, Resolved>) -> Option<Timestamp> {
+    let terms = door(trigger).into_iter().flat_map(Auth::terms);
+    let set = terms.filter(|(secret, _)| set(trigger, secret, resolved).is_some());
+    let ends: Option<Vec<Timestamp>> = set.map(|(_, end)| end).collect();
+    ends?.into_iter().max()
+}
+
+fn set<'a>(
+    trigger: &Trigger,
+    secret: &SecretRef,
+    resolved: &'a HashMap<String, Resolved>,
+) -> Option<&'a SecretString> {
+    match resolved.get(&trigger.secret_name(secret.name())) {
+        Some(Resolved::Set(secret)) => Some(secret),
+        Some(Resolved::NotSet | Resolved::NotReadable) | None => None,
+    }
+}
+
+/// How a trigger's deliveries are verified, if it takes any.
+fn door(trigger: &Trigger) -> Option<&Auth> {
+    let webhook = trigger.manifest.source().webhook();
+    webhook.and_then(|_| trigger.auth())
+}
+
 /// The names of the secrets that a trigger's deliveries are verified with, as this node knows them.
 pub(super) fn secrets(trigger: &Trigger) -> impl Iterator<Item = String> {
-    let auth = match trigger.manifest.source() {
-        Source::Webhook(_) => trigger.auth(),
-        _ => None,
-    };
-    auth.into_iter()
+    door(trigger)
+        .into_iter()
         .flat_map(Auth::secrets)
         .map(|secret| trigger.secret_name(secret.name()))
 }

@@ -1,8 +1,9 @@
 //! Keeps the route table as the state and the secrets are.
 
-use super::gate::{Gate, Resolved, secrets};
+use super::gate::{self, Gate, Resolved, secrets};
 use super::{Route, Routes, Webhook};
 use crate::doors::Doors;
+use crate::metrics::Tally;
 use crate::outage::Outage;
 use belfry_mesh::Trigger;
 use belfry_mesh::control;
@@ -41,6 +42,7 @@ pub(crate) struct Keeper {
 struct Record {
     trigger: Option<Box<Trigger>>,
     route: Option<Route>,
+    tally: Arc<Tally>,
 }
 
 impl Keeper {
@@ -110,9 +112,11 @@ impl Keeper {
                     self.records.remove(&entry.key);
                     return;
                 }
+                let known = self.records.get(&entry.key);
                 let record = Record {
                     trigger: trigger.map(Box::new),
                     route: None,
+                    tally: known.map(|record| record.tally.clone()).unwrap_or_default(),
                 };
                 if let Some(shown) = &mut self.shown {
                     shown.insert(entry.key.clone());
@@ -145,7 +149,7 @@ impl Keeper {
             .values_mut()
             .filter(|record| record.route.is_none())
         {
-            record.route = Some(build(record.trigger.as_deref(), &self.resolved));
+            record.route = Some(record.build(&self.resolved));
         }
         let routes: Routes = self
             .records
@@ -203,6 +207,30 @@ impl Record {
     fn secrets(&self) -> impl Iterator<Item = String> {
         self.trigger.as_deref().into_iter().flat_map(secrets)
     }
+
+    /// The route of its trigger, with secrets as they are now.
+    fn build(&self, resolved: &HashMap<String, Resolved>) -> Route {
+        let Some(trigger) = self.trigger.as_deref() else {
+            return Route::Unreadable;
+        };
+        let source = trigger.manifest.source();
+        let Source::Webhook(webhook) = source else {
+            return Route::Other(trigger.name.clone(), source.kind());
+        };
+        let name = &trigger.name;
+        let gate = Gate::of(trigger, resolved);
+        gate.log(name);
+        Route::Webhook(Arc::new(Webhook {
+            trigger: name.clone(),
+            gate,
+            end: gate::end(trigger, resolved),
+            rate: trigger.rate_limit(),
+            allow: trigger.allow_ips().cloned(),
+            dedup: webhook.deduplication,
+            response: trigger.manifest.response().cloned().map(Arc::new),
+            tally: self.tally.clone(),
+        }))
+    }
 }
 
 /// The trigger of an entry, if it is one.
@@ -232,24 +260,4 @@ async fn look_up(secrets: &dyn Secrets, name: &str) -> Result<Option<SecretStrin
     tokio::time::timeout(PATIENCE, secrets.resolve(name))
         .await
         .map_err(late)?
-}
-
-/// The route of a trigger, with secrets as they are now.
-fn build(trigger: Option<&Trigger>, resolved: &HashMap<String, Resolved>) -> Route {
-    let Some(trigger) = trigger else {
-        return Route::Unreadable;
-    };
-    let source = trigger.manifest.source();
-    let Source::Webhook(webhook) = source else {
-        return Route::Other(trigger.name.clone(), source.kind());
-    };
-    let name = &trigger.name;
-    let gate = Gate::of(trigger, resolved);
-    gate.log(name);
-    Route::Webhook(Arc::new(Webhook {
-        trigger: name.clone(),
-        gate,
-        rate: webhook.rate_limit,
-        dedup: webhook.deduplication,
-    }))
 }

@@ -3,7 +3,10 @@
 use crate::client::{exchange, request, send, with, with_length};
 use crate::gateway::{with_config, with_gateway};
 use belfry_gateway::Config;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use http::HeaderMap;
+use std::io::Write;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -116,24 +119,110 @@ async fn a_body_that_breaks_off_is_not_stored() {
     .await;
 }
 
+fn packed(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
 #[tokio::test]
-async fn an_encoded_body_is_answered_415() {
+async fn a_body_in_gzip_is_verified_and_stored_as_it_was_before() {
     with_gateway(async |gateway| {
-        let headers = gateway.sign("github", "d-1", BODY);
-        let answer = gateway
-            .post("github", &with(&headers, "content-encoding", "gzip"), BODY)
-            .await;
-        answer.problem(415);
-        assert_eq!(answer.header("accept-encoding"), "identity");
+        let body = serde_json::to_vec(&(0..50_000).collect::<Vec<u32>>()).unwrap();
+        for (id, coding) in [("d-1", "gzip"), ("d-2", "X-GZIP")] {
+            let headers = with(
+                &gateway.sign("github", id, &body),
+                "content-encoding",
+                coding,
+            );
+            assert_eq!(
+                gateway
+                    .post("github", &headers, &packed(&body))
+                    .await
+                    .status,
+                202
+            );
+            assert!(gateway.world.stored().last().unwrap().data == body);
+        }
+        // Who signs what travels, and not what it says, is not understood.
+        let signed_as_packed = gateway.sign("github", "d-3", &packed(&body));
+        let headers = with(&signed_as_packed, "content-encoding", "gzip");
+        gateway
+            .post("github", &headers, &packed(&body))
+            .await
+            .problem(401);
+        assert_eq!(gateway.world.stored().len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_not_gzip_or_too_much_of_it_is_refused() {
+    with_gateway(async |gateway| {
+        let mut junk = packed(BODY);
+        junk.extend(b"junk");
+        let bomb = packed(&vec![0; 100 << 20]);
+        // As dense as may be, and too large.
+        let large = packed(&b"0123456789abcdef, ring the bell; ".repeat(200_000))
+            .into_iter()
+            .chain(packed(
+                &(0..60_000_u32)
+                    .flat_map(u32::to_be_bytes)
+                    .collect::<Vec<_>>(),
+            ))
+            .collect::<Vec<_>>();
+        for (sent, status) in [
+            (BODY, 400),
+            (b"", 400),
+            (&junk, 400),
+            (&bomb, 413),
+            (&large, 413),
+        ] {
+            let headers = with(&HeaderMap::new(), "content-encoding", "gzip");
+            gateway.post("none", &headers, sent).await.problem(status);
+        }
+        assert!(gateway.world.stored().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_in_another_coding_is_answered_415() {
+    with_gateway(async |gateway| {
+        for coding in ["br", "deflate", "gzip, gzip"] {
+            let headers = with(&HeaderMap::new(), "content-encoding", coding);
+            let answer = gateway.post("none", &headers, BODY).await;
+            answer.problem(415);
+            assert_eq!(answer.header("accept-encoding"), "gzip, identity");
+        }
+        let identity = with(&HeaderMap::new(), "content-encoding", "Identity");
+        assert_eq!(gateway.post("none", &identity, BODY).await.status, 202);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn bodies_that_are_sent_slowly_keep_no_others_out() {
+    let config = Config {
+        max_concurrent: 1,
+        max_body: 1 << 20,
+        max_buffered: 2 << 20,
+        ..Config::default()
+    };
+    with_config(config, async |gateway| {
+        let headers = with_length(&HeaderMap::new(), 1 << 20);
+        let begin = request("POST", "/hooks/none", &headers, &[b'x'; 600 << 10]);
+        // The first takes more than half of what there is for large bodies; the second finds too little left.
+        let mut first = send(gateway.at, &begin).await;
+        let mut second = send(gateway.at, &begin).await;
+        let (mut one, mut other) = ([0; 12], [0; 12]);
+        let told = tokio::select! {
+            read = first.read_exact(&mut one) => read.map(|_| one),
+            read = second.read_exact(&mut other) => read.map(|_| other),
+        };
+        assert_eq!(&told.unwrap(), b"HTTP/1.1 503");
         assert_eq!(
-            gateway
-                .post(
-                    "github",
-                    &with(&headers, "content-encoding", "Identity"),
-                    BODY
-                )
-                .await
-                .status,
+            gateway.post("none", &HeaderMap::new(), BODY).await.status,
             202
         );
     })

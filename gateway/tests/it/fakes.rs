@@ -1,13 +1,17 @@
 //! The ports in memory: as little as keeps their promises, with switches to break each of them.
 
+mod calls;
 mod state;
 mod unused;
+mod web;
 
 use async_trait::async_trait;
 use belfry_mesh::EventId;
 use belfry_mesh::event::{Event, Proven};
+use belfry_mesh::gateway::Gateway;
 use belfry_mesh::limit::{self, Rate};
 use belfry_mesh::name::TriggerName;
+use belfry_mesh::port::calls::Handler;
 use belfry_mesh::port::clock::Clock;
 use belfry_mesh::port::dedup::{Dedup, Verdict};
 use belfry_mesh::port::log::{
@@ -15,6 +19,7 @@ use belfry_mesh::port::log::{
 };
 use belfry_mesh::port::secrets::{self, Secrets};
 use belfry_mesh::port::{Error, Ports};
+use bytes::Bytes;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use std::collections::{HashMap, HashSet};
@@ -28,6 +33,8 @@ const OUT_OF_SCOPE: &str = "the gateway has no business with this";
 pub(crate) struct World {
     state: Mutex<state::Triggers>,
     events: Mutex<Vec<Event>>,
+    /// What the gateway says of itself; none where it took that back.
+    pub(crate) said: watch::Sender<Option<Gateway>>,
     seen: Mutex<HashSet<EventId>>,
     admitted: Mutex<HashMap<String, Duration>>,
     secrets: Mutex<HashMap<String, Result<String, String>>>,
@@ -37,8 +44,18 @@ pub(crate) struct World {
     bus_holds: watch::Sender<bool>,
     dedup_fails: Mutex<Option<Error>>,
     now: Mutex<Timestamp>,
+    /// What hears how events ended.
+    ear: Mutex<Option<Handler>>,
+    pub(crate) web: Mutex<Documents>,
     /// How often the clock's sleepers were woken.
     ticks: watch::Sender<u64>,
+}
+
+/// What can be had from the web, and what was asked for.
+#[derive(Default)]
+pub(crate) struct Documents {
+    pub(crate) documents: HashMap<String, Bytes>,
+    pub(crate) asked: Vec<String>,
 }
 
 /// Something that the gateway asked a port for.
@@ -55,6 +72,7 @@ impl World {
         Arc::new(Self {
             state: Mutex::default(),
             events: Mutex::default(),
+            said: watch::Sender::default(),
             seen: Mutex::default(),
             admitted: Mutex::default(),
             secrets: Mutex::default(),
@@ -64,6 +82,8 @@ impl World {
             dedup_fails: Mutex::default(),
             now: Mutex::new("2026-11-22T08:00:00Z".parse().unwrap()),
             ticks: watch::Sender::default(),
+            ear: Mutex::default(),
+            web: Mutex::default(),
         })
     }
 
@@ -94,6 +114,12 @@ impl World {
     /// Makes the bus fail, or heals it.
     pub(crate) fn fail_bus(&self, error: Option<Error>) {
         *self.bus_fails.lock().unwrap() = error;
+    }
+
+    /// Lets all gateways know that this event is stored.
+    pub(crate) fn saw(&self, event_id: &str) {
+        let id = EventId::parse(event_id).unwrap();
+        self.seen.lock().unwrap().insert(id);
     }
 
     /// Makes each publish wait before it stores, or lets all go on.

@@ -54,7 +54,7 @@ impl Running {
                 .fetch_add(1, Ordering::Relaxed)
                 .wrapping_mul(0x9e37_79b9_7f4a_7c15)
         };
-        let gateway = Gateway::build(config, world.ports(), world.clone(), random).unwrap();
+        let gateway = Gateway::build(config, world.ports(), world.clone(), random, world.clone()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
@@ -65,6 +65,12 @@ impl Running {
             shutdown,
             ended,
         }
+    }
+
+    /// Why there can be no gateway over this world.
+    pub(crate) fn refused(world: &Arc<World>, config: Config) -> String {
+        let built = Gateway::build(config, world.ports(), world.clone(), || 4, world.clone());
+        built.err().expect("it was built").to_string()
     }
 
     /// Waits until the answer to `GET /hooks/none` is as it should be.
@@ -166,7 +172,21 @@ pub(crate) fn install_with(
     desired: Desired,
     user_config: BTreeMap<String, String>,
 ) {
-    let manifest = json!({"manifest": 2, "name": name, "version": "1.0.0", "type": "trigger", "trigger": source});
+    install_package(world, name, json!({"trigger": source}), desired, user_config);
+}
+
+/// Installs a trigger whose package says this.
+pub(crate) fn install_package(
+    world: &World,
+    name: &str,
+    mut manifest: Value,
+    desired: Desired,
+    user_config: BTreeMap<String, String>,
+) {
+    for (key, value) in [("name", json!(name)), ("version", json!("1.0.0")), ("type", json!("trigger"))] {
+        manifest[key] = value;
+    }
+    manifest["manifest"] = json!(2);
     let at = world.now();
     let trigger = Trigger {
         name: TriggerName::parse(name).unwrap(),
@@ -175,6 +195,8 @@ pub(crate) fn install_with(
         target: Some(Target::Workflow("w".into())),
         user_config,
         auth: None,
+        rate_limit: None,
+        allow_ips: None,
         desired,
         replicas: 1,
         constraints: Vec::new(),

@@ -1,7 +1,8 @@
 //! What is logged, and what never is.
 
 use crate::fakes::unavailable;
-use crate::gateway::{SECRET, eventually, with_gateway};
+use crate::gateway::{SECRET, eventually, with_config, with_gateway};
+use belfry_gateway::{AccessLog, Config};
 use std::cell::RefCell;
 use std::io;
 use std::sync::Once;
@@ -91,7 +92,11 @@ async fn an_outage_is_logged_when_it_begins_and_when_it_ends() {
 #[tokio::test]
 async fn a_delivery_leaves_one_line_without_its_body_its_headers_or_a_secret() {
     let log = Log::begin();
-    with_gateway(async |gateway| {
+    let config = Config {
+        access_log: AccessLog::All,
+        ..Config::default()
+    };
+    with_config(config, async |gateway| {
         let body = br#"{"confidential":"figures"}"#;
         let headers = gateway.sign("github", "d-1", body);
         let accepted = gateway.post("github", &headers, body).await;
@@ -118,6 +123,8 @@ async fn a_delivery_leaves_one_line_without_its_body_its_headers_or_a_secret() {
             accepted.event_id(),
             "duration_ms=",
             "bytes=26",
+            "client=127.0.0.1",
+            "method=\"POST\"",
         ] {
             assert!(line.contains(field), "{field} is missing: {line}");
         }

@@ -3,7 +3,7 @@
 use crate::client::{receive, request, rest, send, with_length};
 use crate::gateway::{Running, eventually, with_gateway};
 use belfry_gateway::{Config, Error, Gateway};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 const BODY: &[u8] = b"{}";
@@ -28,6 +28,21 @@ async fn what_was_taken_is_finished_and_answered() {
     eventually(async || TcpStream::connect(gateway.at).await.is_err()).await;
     gateway.world.hold_bus(false);
     assert_eq!(receive(stream).await.status, 202);
+    gateway.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn deliveries_are_taken_for_as_long_as_load_balancers_may_send_them() {
+    let config = Config {
+        drain_delay: Duration::from_millis(500),
+        ..Config::default()
+    };
+    let gateway = Running::start(config).await;
+    let asked = Instant::now();
+    gateway.ask_to_end();
+    assert_eq!(gateway.deliver("d-1").await.status, 202);
+    eventually(async || TcpStream::connect(gateway.at).await.is_err()).await;
+    assert!(asked.elapsed() >= Duration::from_millis(500));
     gateway.end().await.unwrap();
 }
 
@@ -132,13 +147,34 @@ fn a_setting_out_of_its_bounds_is_refused_by_name() {
         ),
         (
             Config {
+                max_connections: 0,
+                ..Config::default()
+            },
+            "max_connections",
+        ),
+        (
+            Config {
+                idle_deadline: Duration::ZERO,
+                ..Config::default()
+            },
+            "idle_deadline",
+        ),
+        (
+            Config {
+                max_buffered: (10 << 20) - 1,
+                ..Config::default()
+            },
+            "max_buffered",
+        ),
+        (
+            Config {
                 secrets_refresh: Duration::from_millis(99),
                 ..Config::default()
             },
             "secrets_refresh",
         ),
     ] {
-        let error = Gateway::build(config, world.ports(), world.clone(), || 4)
+        let error = Gateway::build(config, world.ports(), world.clone(), || 4, world.clone())
             .err()
             .unwrap()
             .to_string();
@@ -147,4 +183,22 @@ fn a_setting_out_of_its_bounds_is_refused_by_name() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn a_certificate_that_is_not_there_is_said_before_anything_listens() {
+    let world = crate::fakes::World::new();
+    let config = Config {
+        tls: Some(belfry_serve::tls::Files {
+            certificates: "/nowhere/tls.crt".into(),
+            key: "/nowhere/tls.key".into(),
+        }),
+        ..Config::default()
+    };
+    let error = Gateway::build(config, world.ports(), world.clone(), || 4, world.clone()).err();
+    let told = error.unwrap().to_string();
+    assert!(
+        told.starts_with("cannot read the certificate /nowhere/tls.crt: "),
+        "{told}"
+    );
 }

@@ -1,17 +1,17 @@
 //! The pure part of the commands: what the desired state becomes.
 
-use super::{Error, Install};
+mod config;
+
+use super::{Error, Hook, Install};
 use crate::name::TriggerName;
 use crate::node::Node;
 use crate::package::{Kind, Source};
 use crate::placement::{Unfit as Misfit, fits};
 use crate::port::log::Subscription;
 use crate::port::packages::Found;
-use crate::signature::SecretRef;
 use crate::target;
 use crate::trigger::{Change, Desired, MAX_REPLICAS, Rejected, Trigger};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long a delivery stays its holder's without a sign of life: two renewals of the pump may be missed. It is the default
@@ -49,19 +49,14 @@ pub(super) fn install(
         }
         (_, target) => target,
     };
-    if request.auth.is_some() && !matches!(manifest.source(), Source::Webhook(_)) {
-        return Err(Error::Unfit(format!(
-            "`auth` is for webhooks, and package `{}` takes its events from: {}",
-            manifest.name(),
-            manifest.source().kind()
-        )));
-    }
     let trigger = Trigger {
         name,
         registry,
         target,
         user_config: request.config,
         auth: request.auth,
+        rate_limit: request.rate_limit,
+        allow_ips: request.allow_ips,
         desired: Desired::Running,
         replicas: check_replicas(request.replicas.unwrap_or(1))?,
         constraints: request.constraints,
@@ -77,7 +72,7 @@ pub(super) fn install(
         },
         manifest,
     };
-    check_config(&trigger)?;
+    config::check(&trigger)?;
     Ok(trigger)
 }
 
@@ -97,8 +92,11 @@ pub(super) fn same_install(existing: &Trigger, asked: &Trigger) -> Result<(), Er
         let target = existing.target.as_ref().map(target::Target::environment);
         let (kind, id) = target.unwrap_or(("target", "none"));
         format!("the same package with {}=`{id}`", kind.to_lowercase())
-    } else if existing.user_config != asked.user_config || existing.auth != asked.auth {
+    } else if existing.user_config != asked.user_config {
         "the same package with another configuration".to_owned()
+    } else if !same_hook(existing, asked) {
+        "the same package with another auth, rate_limit or allow_ips (`belfry update` changes them)"
+            .to_owned()
     } else {
         return Ok(());
     };
@@ -106,6 +104,34 @@ pub(super) fn same_install(existing: &Trigger, asked: &Trigger) -> Result<(), Er
         name: existing.name.clone(),
         what: differs,
     })
+}
+
+fn same_hook(one: &Trigger, other: &Trigger) -> bool {
+    one.auth == other.auth && one.rate_limit == other.rate_limit && one.allow_ips == other.allow_ips
+}
+
+/// What becomes of a trigger whose hook is to be set otherwise.
+pub(super) fn set_hook(trigger: &Trigger, revision: u64, hook: &Hook) -> Result<Decision, Error> {
+    let set = Trigger {
+        auth: hook.auth.over(trigger.auth.as_ref()),
+        rate_limit: hook.rate_limit.over(trigger.rate_limit.as_ref()),
+        allow_ips: hook.allow_ips.over(trigger.allow_ips.as_ref()),
+        ..same_containers(trigger, revision)
+    };
+    config::check(&set)?;
+    let changed: Vec<&str> = [
+        (set.auth != trigger.auth, "auth"),
+        (set.rate_limit != trigger.rate_limit, "rate_limit"),
+        (set.allow_ips != trigger.allow_ips, "allow_ips"),
+    ]
+    .into_iter()
+    .filter_map(|(changed, key)| changed.then_some(key))
+    .collect();
+    if changed.is_empty() {
+        return Ok(Decision::Keep);
+    }
+    let what = format!("changed {}", changed.join(", "));
+    Ok(Decision::Write(Box::new(set), what))
 }
 
 /// What becomes of a trigger that should run or not. `revision` is that of its record.
@@ -201,7 +227,7 @@ pub(super) fn update(trigger: &Trigger, revision: u64, newest: &Found) -> Result
         rejected: None,
         ..trigger.clone()
     };
-    check_config(&updated)?;
+    config::check(&updated)?;
     Ok(Decision::Write(
         Box::new(updated),
         format!("updated {old} to {new}"),
@@ -209,7 +235,7 @@ pub(super) fn update(trigger: &Trigger, revision: u64, newest: &Found) -> Result
 }
 
 /// What becomes of a trigger whose operator wants the package back that it had in the revision `to`. Its configuration stays as
-/// it is now.
+/// it is now, its auth and limits with it: a secret that was given up does not come back with a package.
 pub(super) fn rollback(
     trigger: &Trigger,
     to: &Trigger,
@@ -226,7 +252,7 @@ pub(super) fn rollback(
         rejected: None,
         ..trigger.clone()
     };
-    check_config(&back)?;
+    config::check(&back)?;
     let what = format!(
         "rolled back from {} to {} (revision {to_revision})",
         trigger.manifest.version(),
@@ -372,36 +398,6 @@ fn check_replicas(replicas: u32) -> Result<u32, Error> {
     Err(Error::Unfit(format!(
         "{replicas} replicas are not possible: 1 to {MAX_REPLICAS} are (`belfry stop` makes it run none)"
     )))
-}
-
-/// A secret in the configuration would be in the state, in its history and in every answer: only its name may be.
-fn check_config(trigger: &Trigger) -> Result<(), Error> {
-    let secrets = trigger.manifest.secrets();
-    let literal = |(key, value): (&String, &String)| {
-        (secrets.iter().any(|name| name == key) && SecretRef::parse(value).is_err())
-            .then(|| key.clone())
-    };
-    if let Some(key) = trigger.user_config.iter().find_map(literal) {
-        return Err(Error::Unfit(format!(
-            "config `{key}` is a secret and must not be given in plain text: set it on the nodes under a name of your \
-             choice and give `{key}=${{THAT_NAME}}`"
-        )));
-    }
-    check_keys(&trigger.user_config)
-}
-
-fn check_keys(config: &BTreeMap<String, String>) -> Result<(), Error> {
-    let is_variable = |key: &str| {
-        !key.is_empty()
-            && !key.starts_with(|c: char| c.is_ascii_digit())
-            && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-    };
-    match config.keys().find(|key| !is_variable(key)) {
-        Some(key) => Err(Error::Unfit(format!(
-            "config `{key}` cannot be an environment variable: use letters, digits and `_`, not beginning with a digit"
-        ))),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! Which nodes are heard of, and which slots are held by one.
+//! Which nodes and gateways are heard of, and which slots are held by one.
 
-use super::decode_slot;
-use crate::name::{NodeName, TriggerName};
+use super::{Refusing, decode_slot};
+use crate::gateway::{self, Gateway};
+use crate::name::{GatewayName, NodeName, TriggerName};
 use crate::node::{self, Node};
 use crate::placement::Slot;
 use crate::port::Error as PortError;
@@ -11,10 +12,11 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The nodes, each as it was last heard of, by the clock of the state.
+/// The nodes and gateways, each as it was last heard of, by the clock of the state.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Heard {
     nodes: BTreeMap<NodeName, (Node, Timestamp)>,
+    gateways: BTreeMap<GatewayName, (Gateway, Timestamp)>,
     now: Timestamp,
 }
 
@@ -36,7 +38,31 @@ impl Heard {
 
     pub(super) fn of(entries: &[Entry], now: Timestamp) -> Self {
         let nodes = entries.iter().filter_map(decode_node).collect();
-        Self { nodes, now }
+        let gateways = entries.iter().filter_map(decode_gateway).collect();
+        Self {
+            nodes,
+            gateways,
+            now,
+        }
+    }
+
+    /// Why deliveries to a trigger are all refused, and by which of the gateways that live.
+    pub(super) fn refusing(&self, trigger: &TriggerName) -> Vec<Refusing> {
+        let mut all: Vec<Refusing> = Vec::new();
+        let live = |(_, heard_at): &&(Gateway, Timestamp)| gateway::is_live(*heard_at, self.now);
+        for (gateway, _) in self.gateways.values().filter(live) {
+            let Some(why) = gateway.refusing.get(trigger) else {
+                continue;
+            };
+            match all.iter_mut().find(|known| known.why == *why) {
+                Some(known) => known.gateways.push(gateway.name.clone()),
+                None => all.push(Refusing {
+                    why: why.clone(),
+                    gateways: vec![gateway.name.clone()],
+                }),
+            }
+        }
+        all
     }
 
     pub(super) fn is_live(&self, node: &NodeName) -> bool {
@@ -119,8 +145,13 @@ impl Seen {
 /// How long it is waited for news before what is known is held against the time again: that a node is dead is no news.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// The node of a heartbeat, and when the state took it. What is wanted of a node is none.
+/// The node of a heartbeat, and when the state took it. What is wanted of a node is none, nor is a gateway.
 fn decode_node(entry: &Entry) -> Option<(NodeName, (Node, Timestamp))> {
     let node = serde_json::from_slice::<Node>(&entry.value).ok()?;
-    Some((node.name.clone(), (node, entry.changed_at)))
+    (node.name.as_str() == entry.key).then(|| (node.name.clone(), (node, entry.changed_at)))
+}
+
+fn decode_gateway(entry: &Entry) -> Option<(GatewayName, (Gateway, Timestamp))> {
+    let said = gateway::decode(entry)?;
+    Some((said.name.clone(), (said, entry.changed_at)))
 }

@@ -1,10 +1,13 @@
 //! How a trigger is: what should be beside what is, in the words that existing clients know, and some of our own.
 
+use super::Refusing;
 use super::heard::Heard;
+use crate::name::GatewayName;
 use crate::package::{Kind, Manifest, Source};
 use crate::placement::{Constraint, Slot, fits};
+use crate::signature::Auth;
 use crate::target::Target;
-use crate::trigger::{Desired, Rejected, SlotState, SlotStatus, Trigger};
+use crate::trigger::{AllowIps, Desired, RateLimit, Rejected, SlotState, SlotStatus, Trigger};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -35,6 +38,18 @@ pub struct Status {
     pub package: Arc<Manifest>,
     /// The environment that its installer set.
     pub user_config: BTreeMap<String, String>,
+    /// How its deliveries are verified, by its installer's word or its package's. Secrets by name only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
+    /// How often its hook may be called, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
+    /// Where its deliveries may come from, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_ips: Option<AllowIps>,
+    /// Why its deliveries are all refused, and by which gateways.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refusing: Vec<Refusing>,
     /// Whether it should run.
     pub desired: Desired,
     /// How many slots it should have.
@@ -100,6 +115,10 @@ impl Status {
             trigger_type: trigger.manifest.source().kind(),
             package: trigger.manifest.clone(),
             user_config: trigger.user_config.clone(),
+            auth: trigger.auth().cloned(),
+            rate_limit: trigger.rate_limit().map(RateLimit::of),
+            allow_ips: trigger.allow_ips().cloned(),
+            refusing: heard.refusing(&trigger.name),
             desired: trigger.desired,
             replicas: trigger.replicas,
             constraints: trigger.constraints.clone(),
@@ -145,6 +164,10 @@ fn detail(trigger: &Trigger, slots: &BTreeMap<u32, SlotStatus>, heard: &Heard) -
             rejected.version, rejected.why
         ));
     }
+    let refusing = heard.refusing(&trigger.name);
+    if !refusing.is_empty() {
+        return Some(format!("no delivery is taken: {}", said(&refusing)));
+    }
     if let Some(field) = trigger.auth().and_then(|auth| auth.scheme().secret_field()) {
         return Some(format!(
             "its senders put the secret itself into the body, as `{field}`, so it is stored with every event; use a header or a \
@@ -158,6 +181,15 @@ fn detail(trigger: &Trigger, slots: &BTreeMap<u32, SlotStatus>, heard: &Heard) -
             trigger.name
         )
     })
+}
+
+/// Why deliveries are refused, and where, in words.
+fn said(refusing: &[Refusing]) -> String {
+    let one = |refusing: &Refusing| {
+        let names: Vec<&str> = refusing.gateways.iter().map(GatewayName::as_str).collect();
+        format!("{} on gateway {}", refusing.why, names.join(", "))
+    };
+    refusing.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// Why slots have no node, in words.

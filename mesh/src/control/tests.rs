@@ -4,9 +4,13 @@ mod world;
 
 use self::world::{PATIENCE, World, package};
 use super::*;
-use crate::name::NodeName;
+use crate::gateway;
+use crate::name::{GatewayName, NodeName};
 use crate::node::Availability;
 use crate::port::state::Bucket;
+use crate::target::Target;
+use serde_json::json;
+use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 fn name() -> TriggerName {
@@ -32,6 +36,8 @@ async fn mesh(replicas: u32) -> (Arc<World>, Control) {
         target: Some(Target::Workflow("w".into())),
         config: BTreeMap::new(),
         auth: None,
+        rate_limit: None,
+        allow_ips: None,
         replicas: Some(replicas),
         constraints: Vec::new(),
     };
@@ -296,4 +302,96 @@ async fn a_node_that_is_forgotten_takes_what_it_said_with_it() {
     // A node whose own clock is far off is live all the same.
     let refusal = control.nodes().forget(&node("a")).await.unwrap_err();
     assert!(refusal.to_string().contains("node `a` lives"), "{refusal}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_says_which_gateways_refuse_and_why_until_they_are_silent() {
+    let (world, control) = mesh(1).await;
+    let why = "secret `X` is not set";
+    for (name, why) in [("g1", Some(why)), ("g2", None), ("g3", Some(why))] {
+        world.say(name, why.map(|why| ("t", why))).await;
+    }
+    let names = |list: &[&str]| -> Vec<GatewayName> {
+        list.iter()
+            .map(|it| GatewayName::parse(it).unwrap())
+            .collect()
+    };
+    let status = control.status(&name()).await.unwrap();
+    let refusing = Refusing {
+        why: why.into(),
+        gateways: names(&["g1", "g3"]),
+    };
+    assert_eq!(status.refusing, [refusing]);
+    assert_eq!(
+        status.detail.as_deref(),
+        Some("no delivery is taken: secret `X` is not set on gateway g1, g3")
+    );
+    assert!(status.running, "its container runs all the same");
+    // One comes to know the secret, the other dies.
+    world.say("g1", None).await;
+    let nodes = control.nodes().list().await.unwrap();
+    assert_eq!(nodes.len(), 2, "a gateway is no node: {nodes:?}");
+    only_live(&world, &["a", "b"]).await;
+    let status = &control.list().await.unwrap()[0];
+    assert_eq!((&status.refusing, &status.detail), (&Vec::new(), &None));
+    assert_eq!(control.gateways().await.unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_is_shown_while_it_is_heard_of_and_swept_a_day_later() {
+    let (world, control) = mesh(1).await;
+    world.say("g1", None).await;
+    let shown = control.gateways().await.unwrap();
+    assert_eq!(shown.len(), 1);
+    let gateway = &shown[0];
+    assert_eq!(gateway.name.as_str(), "g1");
+    assert_eq!(gateway.spool.unwrap().records, 3);
+    assert_eq!(gateway.spool_age_seconds, Some(60));
+    let key = gateway::key(&gateway.name);
+    let there = async || {
+        let entry = State::get(world.as_ref(), Bucket::Nodes, &key);
+        entry.await.unwrap().is_some()
+    };
+    tokio::time::advance(Duration::from_secs(3_600)).await;
+    assert_eq!(control.gateways().await.unwrap(), []);
+    assert!(there().await);
+    tokio::time::advance(Duration::from_secs(24 * 3_600)).await;
+    assert_eq!(control.gateways().await.unwrap(), []);
+    assert!(!there().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_set_for_a_hook_keeps_the_containers_and_the_package() {
+    let (world, control) = mesh(1).await;
+    let signal = Hook {
+        allow_ips: Setting::Own(json!(["10.0.0.0/8"]).try_into().unwrap()),
+        ..Hook::default()
+    };
+    let refusal = control.set_hook(&name(), &signal, "me").await.unwrap_err();
+    let says = "`allow_ips` is for webhooks, and package `p` takes its events from: event";
+    assert_eq!(refusal.to_string(), says);
+    let webhook = json!({
+        "manifest": 2, "name": "p", "version": "2.0.0", "type": "trigger",
+        "trigger": {"type": "webhook", "auth": {"scheme": "none"}}
+    });
+    let webhook = crate::package::Manifest::try_from(webhook).unwrap();
+    update(&world, &control, Arc::new(webhook)).await;
+    let before = control.status(&name()).await.unwrap();
+    let slots = async {
+        let (trigger, revision) = written(&world, &control, before.revision).await;
+        world.hold("t.0", "a", revision).await;
+        trigger
+    };
+    let trigger_name = name();
+    let (set, trigger) = tokio::join!(control.set_hook(&trigger_name, &signal, "me"), slots);
+    let set = set.unwrap();
+    assert!(set.changed);
+    assert_eq!(trigger.containers, Some(before.revision));
+    assert_eq!(
+        (set.status.version.as_str(), set.status.change.as_str()),
+        ("2.0.0", "changed allow_ips")
+    );
+    assert!(set.status.allow_ips.is_some());
+    let again = control.set_hook(&name(), &signal, "me").await.unwrap();
+    assert!(!again.changed);
 }

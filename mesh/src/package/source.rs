@@ -7,6 +7,7 @@ use crate::filter::Filter;
 use crate::limit::Rate;
 use crate::signature::Auth;
 use crate::template::Text;
+use crate::trigger::{AllowIps, RateLimit};
 
 /// Where a package's events come from.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +40,9 @@ pub struct Webhook {
     /// How a delivery proves where it comes from, and by what it is recognised. None: an older manifest that does not say, and
     /// anyone may post.
     pub auth: Option<Auth>,
+    /// Whether the installer must say how a delivery proves where it comes from: `"auth": "install"`, only of manifest 2. There is
+    /// no `auth` then, and no trigger without the installer's.
+    pub auth_at_install: bool,
     /// Where the package's own container takes what the provider sends.
     pub endpoints: Vec<Endpoint>,
     /// Which events it wants.
@@ -49,6 +53,9 @@ pub struct Webhook {
     /// How many deliveries are admitted: `requests`, 1 to 1,000,000, in `window_seconds`, 1 to 86,400, and `burst` of them at
     /// once, default `requests`. None: as many as come.
     pub rate_limit: Option<Rate>,
+    /// Where deliveries may come from: `allow_ips`, a list of addresses and networks. None: anywhere. Only of
+    /// manifest 2.
+    pub allow_ips: Option<AllowIps>,
 }
 
 /// A path of the package's own container.
@@ -59,6 +66,9 @@ pub struct Endpoint {
     /// The method, in capitals. Default `POST`.
     pub method: String,
 }
+
+/// What stands in the place of `auth` where the installer must say it.
+const AT_INSTALL: &str = "install";
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -103,6 +113,15 @@ impl Source {
         }
     }
 
+    /// What it says of its webhook, if it is one.
+    #[must_use]
+    pub fn webhook(&self) -> Option<&Webhook> {
+        match self {
+            Self::Webhook(webhook) => Some(webhook),
+            Self::Schedule { .. } | Self::Event { .. } | Self::Manual | Self::None => None,
+        }
+    }
+
     pub(super) fn extraction(&self) -> Extraction {
         match self {
             Self::Schedule { .. } => Extraction::Schedule,
@@ -137,8 +156,16 @@ impl Webhook {
             "filters",
             "deduplication",
             "rate_limit",
+            "allow_ips",
         ])?;
-        let auth = auth::read(object, requirements)?;
+        let auth_at_install = object.form() == Form::Strict
+            && object
+                .get("auth")
+                .is_some_and(|node| node.value() == AT_INSTALL);
+        let auth = match auth_at_install {
+            true => None,
+            false => auth::read(object, requirements)?,
+        };
         let declared = object.read("filters", Filter::read)?.unwrap_or_default();
         let filters = match auth.as_ref().map(auth::extraction) {
             _ if object.form() == Form::Strict || declared.names_kinds() => declared,
@@ -149,8 +176,16 @@ impl Webhook {
         Ok(Self {
             endpoints: endpoints(object)?,
             deduplication: object.read("deduplication", deduplication)?.unwrap_or(true),
-            rate_limit: object.read("rate_limit", rate)?.flatten(),
+            rate_limit: object
+                .read("rate_limit", RateLimit::read)?
+                .flatten()
+                .map(|limit| limit.rate()),
+            allow_ips: match object.get("allow_ips") {
+                Some(node) if object.form() == Form::Strict => Some(AllowIps::read(&node)?),
+                _ => None,
+            },
             auth,
+            auth_at_install,
             filters,
         })
     }
@@ -245,31 +280,4 @@ fn method(node: &Node<'_>) -> Result<String, Error> {
     let method = node.text()?.to_ascii_uppercase();
     http::Method::try_from(method.as_str()).map_err(|_| node.expected("an HTTP method"))?;
     Ok(method)
-}
-
-/// An older manifest may switch its limit off.
-fn rate(node: &Node<'_>) -> Result<Option<Rate>, Error> {
-    const MOST: u64 = 1_000_000;
-    let object = node.object()?;
-    object.only(&["requests", "window_seconds", "burst"])?;
-    if object.form() == Form::Older
-        && matches!(
-            object.get("enabled").map(|node| node.truth()),
-            Some(Ok(false))
-        )
-    {
-        return Ok(None);
-    }
-    let count =
-        |node: &Node<'_>| Ok::<_, Error>(u32::try_from(node.whole(1..=MOST)?).unwrap_or(u32::MAX));
-    let requests = count(&object.require("requests", "how many are admitted in a window")?)?;
-    let window = object
-        .require("window_seconds", "the length of the window")?
-        .seconds(1.0..=86_400.0)?;
-    let burst = object.read("burst", count)?.unwrap_or(requests);
-    Ok(Some(Rate {
-        requests,
-        window,
-        burst,
-    }))
 }

@@ -483,3 +483,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_webhook_may_leave_verification_to_its_installer_and_bound_who_may_send() {
+    let webhook = |trigger: Value| with(json!({"trigger": trigger}));
+    let manifest = webhook(json!({
+        "type": "webhook", "auth": "install", "allow_ips": ["192.0.2.0/24"],
+        "rate_limit": {"requests": 10, "window_seconds": 60}
+    }))
+    .unwrap();
+    let says = manifest.source().webhook().unwrap();
+    assert!(says.auth_at_install && says.auth.is_none());
+    assert_eq!(says.rate_limit.unwrap().burst, 10);
+    let allow = says.allow_ips.as_ref().unwrap();
+    assert!(allow.admits("192.0.2.7".parse().unwrap()));
+    let bad = json!({"type": "webhook", "auth": "install", "allow_ips": ["192.0.2.1/24"]});
+    let error = webhook(bad).unwrap_err().to_string();
+    assert!(
+        error.starts_with("trigger.allow_ips[0]: `192.0.2.1/24` has bits set behind its prefix"),
+        "{error}"
+    );
+    for auth in [json!("later"), json!(null), json!(true)] {
+        let error = webhook(json!({"type": "webhook", "auth": auth}));
+        assert!(error.is_err(), "{auth} was taken");
+    }
+    // To an older manifest these words mean nothing.
+    let old = older(json!({"trigger": {"type": "webhook", "allow_ips": ["nonsense"]}})).unwrap();
+    assert_eq!(old.source().webhook().unwrap().allow_ips, None);
+}

@@ -110,7 +110,20 @@ fn a_reference_to_the_run_is_found_wherever_it_hides() {
     let needs = |template| Template::parse(&template).unwrap().needs_execution();
     assert!(needs(json!({"a": ["x ${execution.id}"]})));
     assert!(needs(json!("${execution.result}")));
+    let needs_body = |template| Template::parse(&template).unwrap().needs_body();
+    assert!(needs_body(json!([{"a": "x ${event}"}])));
+    assert!(!needs_body(json!("${ce.id} ${execution.id} ${now}")));
+    let needs_result = |template| Template::parse(&template).unwrap().needs_result();
+    assert!(needs_result(json!({"a": ["x ${execution.result.score}"]})));
+    assert!(!needs_result(json!("${execution.id}")));
     assert!(!needs(json!({"a": "${event.execution.id}"})));
+}
+
+#[test]
+fn a_reference_to_a_variable_is_found_even_with_a_default() {
+    let needs = |template| Template::parse(&template).unwrap().needs_environment();
+    assert!(needs(json!({"a": ["x ${NAME:-y}"]})));
+    assert!(!needs(json!(["${event.NAME}", "${now}", "$${NAME}"])));
 }
 
 fn json_value() -> impl Strategy<Value = Value> {

@@ -21,6 +21,7 @@ async fn the_standard_packages_are_served_without_a_file() {
         "github-pr-webhook",
         "linear-webhook",
         "simple-webhook",
+        "webhook",
     ] {
         assert_eq!(of(&list, name).len(), 1, "{name}");
         let path = format!(

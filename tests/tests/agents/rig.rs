@@ -314,6 +314,8 @@ fn of(name: &str, manifest: &str, replicas: u32) -> Trigger {
         target: Some(Target::Workflow("w".into())),
         user_config: BTreeMap::new(),
         auth: None,
+        rate_limit: None,
+        allow_ips: None,
         desired: Desired::Running,
         replicas,
         constraints: Vec::new(),

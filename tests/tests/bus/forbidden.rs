@@ -47,14 +47,18 @@ const STREAMS: [(&str, &[&str]); 22] = [
 ];
 
 /// What only some may publish otherwise.
-const SUBJECTS: [(&str, &[&str]); 18] = [
+const SUBJECTS: [(&str, &[&str]); 22] = [
     ("belfry.event.a", &["console", "gateway"]),
     ("belfry.tick.a", &["scheduler"]),
     ("belfry.signal.workflow.completed", &["console", "operator"]),
     ("belfry.outcome.a", &["agent"]),
     ("belfry.dead.a", &["agent"]),
+    ("belfry.answer.a", &["agent"]),
     ("$KV.belfry-triggers.a", &["agent", "console"]),
     ("$KV.belfry-status.a.0", &["agent", "console"]),
+    ("$KV.belfry-nodes.a", &["agent", "console"]),
+    ("$KV.belfry-nodes.a.wanted", &["agent", "console"]),
+    ("$KV.belfry-nodes.a.gateway", &["agent", "console", "gateway"]),
     ("$KV.belfry-leases.a.0", &["agent"]),
     ("$KV.belfry-leases.scheduler", &["scheduler"]),
     ("belfry.cmd.trigger.uninstall", &["operator"]),
@@ -70,13 +74,15 @@ const SUBJECTS: [(&str, &[&str]); 18] = [
 
 /// What only some may hear. To the server a `*` that is allowed covers a `>` that is asked for; what is published there has one part
 /// more either way.
-const HEARD: [(&str, &[&str]); 20] = [
+const HEARD: [(&str, &[&str]); 22] = [
     (">", &[]),
     ("belfry.>", &[]),
     ("belfry.event.>", &["operator"]),
     ("belfry.event.*", &["operator"]),
     ("belfry.outcome.*", &["operator"]),
     ("belfry.dead.*", &["operator"]),
+    ("belfry.answer.*", &[]),
+    ("belfry.answer.a", &[]),
     ("belfry.cmd.>", &[]),
     ("belfry.cmd.trigger.install", &[]),
     ("belfry.cmd.node.a.drain", &[]),
@@ -89,7 +95,7 @@ const HEARD: [(&str, &[&str]); 20] = [
     ("$KV.>", &["operator"]),
     ("$KV.belfry-triggers.>", &["operator"]),
     ("$JS.API.>", &[]),
-    ("$SRV.>", &["agent", "console"]),
+    ("$SRV.>", &["agent", "console", "gateway"]),
     ("$JS.EVENT.>", &[]),
 ];
 
@@ -196,6 +202,11 @@ async fn a_queue_serves_only_what_its_role_is_asked() -> Result<()> {
         ("console", "belfry.cmd.node.a.drain", false),
         ("agent", "belfry.cmd.node.a.drain", true),
         ("agent", "belfry.cmd.trigger.install", false),
+        ("gateway", "belfry.answer.a", true),
+        ("console", "belfry.answer.a", false),
+        ("agent", "belfry.answer.a", false),
+        ("scheduler", "belfry.answer.a", false),
+        ("operator", "belfry.answer.a", false),
         ("gateway", "belfry.cmd.trigger.install", false),
         ("operator", "belfry.cmd.trigger.install", false),
     ] {

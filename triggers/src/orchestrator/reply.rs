@@ -13,10 +13,15 @@ const MAX_ANSWER: usize = 1024 * 1024;
 /// The longest name of a run that is believed, in bytes.
 const MAX_EXECUTION_ID: usize = 256;
 
+/// How much of it is passed on to a sender that waits, in bytes: all of what a trigger answers must be less than its agent reads.
+const MAX_RESULT: usize = 48 * 1024;
+
 /// A run that was started.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Started {
     pub(crate) execution_id: Option<String>,
+    /// What was answered, if it is JSON of no more than [`MAX_RESULT`] bytes.
+    pub(crate) answer: Option<Value>,
     /// Why it has no name, where that is worth a line in the log.
     pub(crate) warning: Option<&'static str>,
 }
@@ -27,18 +32,19 @@ pub(super) async fn started(mut response: Response) -> Started {
     if !whole {
         return Started {
             execution_id: None,
+            answer: None,
             warning: Some("the orchestrator's answer was cut off or too long"),
         };
     }
-    match execution_id(&body) {
-        Some(id) => Started {
-            execution_id: Some(id),
-            warning: None,
+    let answer: Option<Value> = serde_json::from_slice(&body).ok();
+    let execution_id = answer.as_ref().and_then(execution_id);
+    Started {
+        warning: match execution_id {
+            Some(_) => None,
+            None => Some("the orchestrator's answer names no execution"),
         },
-        None => Started {
-            execution_id: None,
-            warning: Some("the orchestrator's answer names no execution"),
-        },
+        execution_id,
+        answer: answer.filter(|_| body.len() <= MAX_RESULT),
     }
 }
 
@@ -56,8 +62,7 @@ pub(super) async fn read(response: &mut Response) -> (Vec<u8>, bool) {
     }
 }
 
-fn execution_id(body: &[u8]) -> Option<String> {
-    let answer: Value = serde_json::from_slice(body).ok()?;
+fn execution_id(answer: &Value) -> Option<String> {
     ["id", "execution_id"]
         .iter()
         .find_map(|key| match answer.get(key)? {
@@ -92,11 +97,10 @@ mod tests {
 
     #[test]
     fn the_run_is_named_by_its_id_in_either_spelling() {
-        let id = |body: &str| execution_id(body.as_bytes());
+        let id = |body: &str| execution_id(&serde_json::from_str(body).unwrap());
         assert_eq!(id(r#"{"id":"a","execution_id":"b"}"#).as_deref(), Some("a"));
         assert_eq!(id(r#"{"id":null,"execution_id":7}"#).as_deref(), Some("7"));
         for none in [
-            "",
             "[]",
             "\"x\"",
             "{}",

@@ -28,7 +28,9 @@ impl<'a> Attempt<'a> {
     pub(super) fn end(mut self, answer: &Answer) {
         self.ended = true;
         match answer {
-            Answer::Triggered { execution_id: id } => self.write(false, "triggered", id.as_deref()),
+            Answer::Triggered {
+                execution_id: id, ..
+            } => self.write(false, "triggered", id.as_deref()),
             Answer::Ignored { reason } => self.write(false, &format!("ignored: {reason}"), None),
             Answer::Failed(failure) => {
                 let (status, why) = (failure.status.as_u16(), &failure.summary);

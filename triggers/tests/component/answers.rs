@@ -69,6 +69,28 @@ async fn an_event_without_a_trace_begins_one() {
 }
 
 #[tokio::test]
+async fn what_the_orchestrator_answered_is_told_where_the_sender_waits_for_it_and_nowhere_else() {
+    const LIMIT: usize = 48 * 1024;
+    let tells = json!({"sync": true, "body": "${execution.result.score}"});
+    let does_not = json!({"sync": true, "body": "${execution.id}"});
+    let score = json!({"id": "ex-1", "score": 7});
+    let large = json!({"id": "ex-1", "score": "x".repeat(LIMIT)});
+    for (response, said, told) in [
+        (&tells, &score, Some(&score)),
+        (&tells, &large, None),
+        (&does_not, &score, None),
+    ] {
+        let mut story = workflow(open(json!({"response": response}))).start().await;
+        story.orchestrator.next(Reply::json(200, said.clone()));
+        let answered = story.send(&event("com.example.x", &json!({}))).await;
+        story.orchestrator.call().await;
+        assert_eq!(answered.body["execution_id"], "ex-1");
+        assert_eq!(answered.body.get("result"), told, "{response}");
+        story.end().await;
+    }
+}
+
+#[tokio::test]
 async fn what_the_filter_does_not_want_is_ignored_and_says_why() {
     let closed = github_event("pull_request", &json!({"action": "closed"}));
     let reason = ignored(workflow(github()).start().await, &closed).await;

@@ -121,6 +121,7 @@ pub(crate) fn event(event_type: &str, body: &Value) -> Event {
         address: Address::Signal("any".into()),
         delivery_id: Some("d-1".into()),
         replay_of: None,
+        answer_to: None,
         headers: Vec::new(),
         trace: TraceParent::parse(TRACE),
     }

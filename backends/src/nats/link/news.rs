@@ -25,6 +25,9 @@ impl News {
     /// the answer that does not come.
     pub(super) fn complaint(&self, since: u64, subject: &str) -> Option<&str> {
         let news = usize::try_from(self.complaints - since).unwrap_or(usize::MAX);
+        if news == 0 {
+            return None;
+        }
         let quoted = format!("\"{subject}\"");
         let mut latest_first = self.recent.iter().rev().take(news);
         latest_first

@@ -110,6 +110,7 @@ pub(super) fn event(text: &str, to: &str) -> Event {
         address: Address::Trigger(trigger(to)),
         delivery_id: Some(format!("delivery-{text}")),
         replay_of: None,
+        answer_to: None,
         headers: Vec::new(),
         trace: None,
     }

@@ -2,6 +2,7 @@
 
 use super::{OUT_OF_SCOPE, World, unavailable};
 use async_trait::async_trait;
+use belfry_mesh::gateway;
 use belfry_mesh::port::Error;
 use belfry_mesh::port::state::{Bucket, Change, Entry, Revision, State};
 use bytes::Bytes;
@@ -108,12 +109,27 @@ impl State for World {
         unreachable!("{OUT_OF_SCOPE}")
     }
 
-    async fn put(&self, _: Bucket, _: &str, _: Bytes) -> Result<Revision, Error> {
-        unreachable!("{OUT_OF_SCOPE}")
+    async fn put(&self, bucket: Bucket, key: &str, value: Bytes) -> Result<Revision, Error> {
+        assert_eq!(bucket, Bucket::Nodes);
+        if self.state.lock().unwrap().away {
+            return Err(unavailable("the state"));
+        }
+        let entry = Entry {
+            key: key.to_owned(),
+            value,
+            revision: 1,
+            changed_at: self.now(),
+        };
+        let said = gateway::decode(&entry).expect("only what the gateway says of itself");
+        self.said.send_replace(Some(said));
+        Ok(entry.revision)
     }
 
-    async fn delete(&self, _: Bucket, _: &str, _: Option<Revision>) -> Result<(), Error> {
-        unreachable!("{OUT_OF_SCOPE}")
+    async fn delete(&self, bucket: Bucket, key: &str, _: Option<Revision>) -> Result<(), Error> {
+        let said = self.said.borrow().as_ref().map(|it| gateway::key(&it.name));
+        assert_eq!((bucket, said.as_deref()), (Bucket::Nodes, Some(key)));
+        self.said.send_replace(None);
+        Ok(())
     }
 
     async fn history(&self, _: Bucket, _: &str) -> Result<Vec<Entry>, Error> {

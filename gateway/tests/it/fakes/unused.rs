@@ -4,10 +4,8 @@ use super::{OUT_OF_SCOPE, World};
 use async_trait::async_trait;
 use belfry_mesh::outcome::{DeadLetter, Outcome};
 use belfry_mesh::port::Error;
-use belfry_mesh::port::calls::{Answer, Calls, Handler, Serving};
 use belfry_mesh::port::lease::{Held, Leases};
 use belfry_mesh::port::log::{Entries, OutcomeLog, Range, Sequence};
-use bytes::Bytes;
 use std::time::Duration;
 
 #[async_trait]
@@ -36,17 +34,6 @@ impl OutcomeLog for World {
 #[async_trait]
 impl Leases for World {
     async fn acquire(&self, _: &str, _: &str, _: Duration) -> Result<Option<Held>, Error> {
-        unreachable!("{OUT_OF_SCOPE}")
-    }
-}
-
-#[async_trait]
-impl Calls for World {
-    async fn request(&self, _: &str, _: Bytes, _: Duration) -> Result<Answer, Error> {
-        unreachable!("{OUT_OF_SCOPE}")
-    }
-
-    async fn serve(&self, _: &str, _: Handler) -> Result<Serving, Error> {
         unreachable!("{OUT_OF_SCOPE}")
     }
 }

@@ -1,6 +1,10 @@
+use super::super::Setting;
 use super::*;
 use crate::Target;
 use crate::package::Manifest;
+use crate::signature::Auth;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 fn manifest(version: &str) -> Arc<Manifest> {
@@ -27,6 +31,8 @@ fn request() -> Install {
         target: Some(Target::Workflow("w".into())),
         config: BTreeMap::from([("A".to_owned(), "1".to_owned())]),
         auth: None,
+        rate_limit: None,
+        allow_ips: None,
         replicas: None,
         constraints: Vec::new(),
     }
@@ -203,4 +209,117 @@ fn a_secret_is_not_taken_in_plain_text() {
         .unwrap();
     assert!(!refusal.to_string().contains("hunter2"), "{refusal}");
     assert!(install(with("${MY_KEY}"), secretive(), "me", now).is_ok());
+}
+
+fn webhook(version: &str, auth: &Value) -> Arc<Manifest> {
+    let document = json!({
+        "manifest": 2, "name": "p", "version": version, "type": "trigger",
+        "trigger": {"type": "webhook", "auth": auth}
+    });
+    Arc::new(Manifest::try_from(document).unwrap())
+}
+
+fn github(secret: &str) -> Auth {
+    serde_json::from_value(json!({"scheme": "github", "secret": secret})).unwrap()
+}
+
+fn installed_webhook(auth: &Value, of_installer: Option<Auth>) -> Result<Trigger, Error> {
+    let request = Install {
+        auth: of_installer,
+        ..request()
+    };
+    let found = found(webhook("1.0.0", auth));
+    install(request, found, "me", Timestamp::UNIX_EPOCH)
+}
+
+#[test]
+fn a_package_that_leaves_verification_to_its_installer_is_not_installed_without() {
+    let refusal = installed_webhook(&json!("install"), None).unwrap_err();
+    let says = refusal.to_string();
+    assert!(
+        says.contains("give `auth`") && says.contains("`belfry schemes`"),
+        "{says}"
+    );
+    let trigger = installed_webhook(&json!("install"), Some(github("${A}"))).unwrap();
+    assert_eq!(trigger.auth().unwrap().scheme().name(), "github");
+    assert!(!trigger.lacks_auth());
+    // Nor may it lose it, or get such a package by an update.
+    let lose = Hook {
+        auth: Setting::OfPackage,
+        ..Hook::default()
+    };
+    assert!(set_hook(&trigger, 1, &lose).is_err());
+    let open = installed_webhook(&json!({"scheme": "none"}), None).unwrap();
+    let asking = found(webhook("2.0.0", &json!("install")));
+    assert!(update(&open, 1, &asking).is_err());
+}
+
+#[test]
+fn what_is_for_webhooks_is_refused_where_there_is_none() {
+    let request = Install {
+        rate_limit: Some(
+            json!({"requests": 1, "window_seconds": 1})
+                .try_into()
+                .unwrap(),
+        ),
+        ..request()
+    };
+    let refusal = install(
+        request,
+        found(manifest("1.0.0")),
+        "me",
+        Timestamp::UNIX_EPOCH,
+    );
+    assert_eq!(
+        refusal.unwrap_err().to_string(),
+        "`rate_limit` is for webhooks, and package `p` takes its events from: manual"
+    );
+}
+
+#[test]
+fn a_hook_is_set_without_new_containers_and_what_was_set_survives_a_rollback() {
+    let open = json!({"scheme": "none"});
+    let trigger = installed_webhook(&open, Some(github("${A}"))).unwrap();
+    let rotate = Hook {
+        auth: Setting::Own(github("${B}")),
+        rate_limit: Setting::Own(
+            json!({"requests": 5, "window_seconds": 60})
+                .try_into()
+                .unwrap(),
+        ),
+        ..Hook::default()
+    };
+    let (rotated, what) = written(set_hook(&trigger, 7, &rotate));
+    assert_eq!(what, "changed auth, rate_limit");
+    assert_eq!(rotated.containers, Some(7));
+    assert_eq!(rotated.manifest, trigger.manifest);
+    assert_eq!(rotated.rate_limit().unwrap().requests, 5);
+    assert!(matches!(set_hook(&rotated, 8, &rotate), Ok(Decision::Keep)));
+    let (updated, _) = written(update(&rotated, 8, &found(webhook("1.1.0", &open))));
+    let (back, _) = written(rollback(&updated, &trigger, 7));
+    assert_eq!(
+        back.auth, rotated.auth,
+        "a secret that was given up is back"
+    );
+    let back_to_package = Hook {
+        auth: Setting::OfPackage,
+        rate_limit: Setting::OfPackage,
+        ..Hook::default()
+    };
+    let (plain, _) = written(set_hook(&back, 9, &back_to_package));
+    assert_eq!(plain.auth().unwrap().scheme().name(), "none");
+    assert_eq!(plain.rate_limit(), None);
+}
+
+#[test]
+fn an_install_with_another_hook_is_not_the_same() {
+    let open = json!({"scheme": "none"});
+    let one = installed_webhook(&open, Some(github("${A}"))).unwrap();
+    let other = installed_webhook(&open, Some(github("${B}"))).unwrap();
+    assert!(same_install(&one, &one).is_ok());
+    let refusal = same_install(&one, &other).unwrap_err().to_string();
+    assert!(
+        refusal.contains("`belfry update` changes them"),
+        "{refusal}"
+    );
 }

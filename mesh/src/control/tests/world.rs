@@ -85,6 +85,18 @@ impl World {
         self.put_json(Bucket::Nodes, name, &node).await;
     }
 
+    /// A gateway says how it is: three events have waited for a minute, and perhaps it refuses a trigger.
+    pub(super) async fn say(&self, name: &str, refusing: Option<(&str, &str)>) {
+        let refusing: std::collections::BTreeMap<_, _> = refusing.into_iter().collect();
+        let oldest = self.now() - Duration::from_secs(60);
+        let gateway = json!({
+            "name": name, "version": "1", "since": oldest, "refusing": refusing,
+            "spool": {"records": 3, "bytes": 300, "oldest": oldest},
+        });
+        let key = format!("{name}.gateway");
+        self.put_json(Bucket::Nodes, &key, &gateway).await;
+    }
+
     /// A node says that it runs a slot.
     pub(super) async fn hold(&self, slot: &str, node: &str, revision: Revision) {
         let status = json!({

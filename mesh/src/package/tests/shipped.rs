@@ -74,6 +74,17 @@ fn the_standard_packages_are_what_they_are_called() {
 }
 
 #[test]
+fn the_package_for_any_provider_leaves_verification_to_its_installer() {
+    let manifest = standard("/webhook-1.0.0");
+    let webhook = manifest.source().webhook().unwrap();
+    assert!(webhook.auth_at_install && webhook.auth.is_none());
+    assert_eq!(manifest.secrets(), [""; 0]);
+    let params = manifest.params().unwrap();
+    let names: Vec<&str> = params.iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["payload", "event_type", "delivery_id", "event_id"]);
+}
+
+#[test]
 fn the_standard_filters_are_those_of_the_older_packages() {
     for (name, filter) in [
         ("github-pr-webhook", Filter::github()),

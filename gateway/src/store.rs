@@ -1,0 +1,133 @@
+//! Where an event is stored: in the event log, or, while that is away, in the spool, out of which it is drained.
+
+use crate::answer::{Durability, Refused, Stored};
+use crate::doors::Doors;
+use crate::spool::{self, Appended};
+use belfry_mesh::event::Event;
+use belfry_mesh::port;
+use belfry_mesh::port::dedup::Verdict;
+use belfry_mesh::port::log::Receipt;
+use belfry_mesh::{EventId, Proven};
+use tokio::time::Instant;
+
+impl Stored {
+    /// A delivery that is in the spool already.
+    pub(crate) fn spooled_before(event: &Event) -> Self {
+        Self::Duplicate {
+            event_id: event.id.clone(),
+            delivery_id: event.delivery_id.clone(),
+            durability: Some(Durability::Spooled),
+        }
+    }
+
+    /// Whether all gateways may know that it is stored.
+    pub(crate) fn is_in_the_log(&self) -> bool {
+        match self {
+            Self::Accepted { durability, .. } | Self::Duplicate { durability, .. } => {
+                durability.is_none()
+            }
+        }
+    }
+}
+
+impl Doors {
+    /// Stores the event. Only what this returns may be answered with a 2xx.
+    pub(crate) async fn store(&self, event: &Proven) -> Result<Stored, Refused> {
+        // While the event log is known to be away nobody waits for it. What is drained finds out when it is back.
+        if self.bus.is_on() && self.spool.is_some() {
+            return self.spool(event).await;
+        }
+        match self.publish(event).await {
+            Ok(receipt) => Ok(stored(event, receipt)),
+            Err(error) if is_outage(&error) && self.spool.is_some() => self.spool(event).await,
+            Err(error) => Err(Refused::NotStored(error)),
+        }
+    }
+
+    /// Stores an event of the spool in the event log, unless it is known to be there.
+    pub(crate) async fn drain(&self, event: &Proven) -> Result<(), port::Error> {
+        let checked = self.ports.dedup.check(&event.event().id, "", None).await;
+        if let Ok(Verdict::Seen(_)) = self.dedup.note(checked) {
+            return Ok(());
+        }
+        self.publish(event).await?;
+        self.remember(event).await;
+        Ok(())
+    }
+
+    /// Whether it waits in the spool.
+    pub(crate) fn is_spooled(&self, id: &EventId) -> bool {
+        self.spool.as_ref().is_some_and(|spool| spool.contains(id))
+    }
+
+    /// Lets all gateways know that the delivery is stored. Never before it is: a crash in between would turn the provider's
+    /// repetition into a lost event.
+    pub(crate) async fn remember(&self, event: &Proven) {
+        let event = event.event();
+        if event.delivery_id.is_some() {
+            let ttl = self.config.dedup_ttl;
+            let marked = self.ports.dedup.mark(&event.id, ttl).await;
+            // What this failure means is known and logged; the delivery is stored.
+            let _ = self.dedup.note(marked);
+        }
+    }
+
+    async fn publish(&self, event: &Proven) -> Result<Receipt, port::Error> {
+        let begun = Instant::now();
+        let deadline = self.config.store_deadline;
+        let late = |_| port::Error::Deadline {
+            who: "the event log".to_owned(),
+            after: deadline,
+        };
+        let published = tokio::time::timeout(deadline, self.ports.events.publish(event)).await;
+        self.metrics.store.observe(begun.elapsed());
+        match published.map_err(late).flatten() {
+            // One event that is too large says nothing of the log.
+            Err(error @ port::Error::TooLarge { .. }) => Err(error),
+            other => self.bus.note(other),
+        }
+    }
+
+    async fn spool(&self, event: &Proven) -> Result<Stored, Refused> {
+        let Some(spool) = &self.spool else {
+            return Err(Refused::SpoolFull);
+        };
+        match spool.append(event).await {
+            Ok(Appended::New) => Ok(Stored::Accepted {
+                event_id: event.event().id.clone(),
+                durability: Some(Durability::Spooled),
+            }),
+            Ok(Appended::Known) => Ok(Stored::spooled_before(event.event())),
+            Err(spool::Error::Full { .. }) => Err(Refused::SpoolFull),
+            Err(error) => {
+                tracing::error!(%error, "an event could not be spooled; its sender is told to repeat it");
+                Err(Refused::NotSpooled)
+            }
+        }
+    }
+}
+
+/// Whether the event log is away, rather than full or unwilling: a spool helps against that only.
+fn is_outage(error: &port::Error) -> bool {
+    matches!(
+        error,
+        port::Error::Unavailable { .. } | port::Error::Deadline { .. }
+    )
+}
+
+fn stored(event: &Proven, receipt: Receipt) -> Stored {
+    let event = event.event();
+    let event_id = event.id.clone();
+    if receipt.duplicate {
+        Stored::Duplicate {
+            event_id,
+            delivery_id: event.delivery_id.clone(),
+            durability: None,
+        }
+    } else {
+        Stored::Accepted {
+            event_id,
+            durability: None,
+        }
+    }
+}
