@@ -128,7 +128,7 @@ fn parse(bytes: &[u8]) -> Answer {
     let body = if body.is_empty() {
         Value::Null
     } else {
-        serde_json::from_str(body).unwrap()
+        serde_json::from_str(body).unwrap_or_else(|_| body.into())
     };
     Answer {
         status,

@@ -152,6 +152,10 @@ impl World {
         self.events.lock().unwrap().clone()
     }
 
+    pub(crate) fn set_now(&self, now: Timestamp) {
+        *self.now.lock().unwrap() = now;
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         *self.now.lock().unwrap()
     }

@@ -54,7 +54,8 @@ impl Running {
                 .fetch_add(1, Ordering::Relaxed)
                 .wrapping_mul(0x9e37_79b9_7f4a_7c15)
         };
-        let gateway = Gateway::build(config, world.ports(), world.clone(), random, world.clone()).unwrap();
+        let gateway =
+            Gateway::build(config, world.ports(), world.clone(), random, world.clone()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
@@ -172,7 +173,13 @@ pub(crate) fn install_with(
     desired: Desired,
     user_config: BTreeMap<String, String>,
 ) {
-    install_package(world, name, json!({"trigger": source}), desired, user_config);
+    install_package(
+        world,
+        name,
+        json!({"trigger": source}),
+        desired,
+        user_config,
+    );
 }
 
 /// Installs a trigger whose package says this.
@@ -183,7 +190,11 @@ pub(crate) fn install_package(
     desired: Desired,
     user_config: BTreeMap<String, String>,
 ) {
-    for (key, value) in [("name", json!(name)), ("version", json!("1.0.0")), ("type", json!("trigger"))] {
+    for (key, value) in [
+        ("name", json!(name)),
+        ("version", json!("1.0.0")),
+        ("type", json!("trigger")),
+    ] {
         manifest[key] = value;
     }
     manifest["manifest"] = json!(2);

@@ -18,4 +18,5 @@ mod report;
 mod routes;
 mod shutdown;
 mod spool;
+mod vectors;
 mod waiting;

@@ -11,7 +11,10 @@ async fn counted(gateway: &Running) -> String {
     let answer = String::from_utf8(rest(send(gateway.at, &ask).await).await).unwrap();
     let (head, text) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-    assert!(head.contains("application/openmetrics-text; version=1.0.0"), "{head}");
+    assert!(
+        head.contains("application/openmetrics-text; version=1.0.0"),
+        "{head}"
+    );
     assert!(text.ends_with("# EOF\n"), "it is not whole");
     text.to_owned()
 }
@@ -32,7 +35,10 @@ async fn deliveries_are_counted_by_trigger_and_by_what_they_came_to() {
         for delivery in ["d-1", "d-1", "d-2"] {
             gateway.deliver(delivery).await;
         }
-        gateway.post("github", &HeaderMap::new(), b"forged").await.problem(401);
+        gateway
+            .post("github", &HeaderMap::new(), b"forged")
+            .await
+            .problem(401);
         let text = counted(gateway).await;
         let deliveries = |outcome| {
             let name = format!(
@@ -45,7 +51,8 @@ async fn deliveries_are_counted_by_trigger_and_by_what_they_came_to() {
         assert_eq!(deliveries("refused"), 1.0);
         let took = |code| {
             let labels = r#"http_route="/hooks/{trigger}",http_response_status_code"#;
-            let name = format!(r#"http_server_request_duration_seconds_count{{{labels}="{code}"}}"#);
+            let name =
+                format!(r#"http_server_request_duration_seconds_count{{{labels}="{code}"}}"#);
             sample(&text, &name)
         };
         assert_eq!((took(202), took(200), took(401)), (2.0, 1.0, 1.0));

@@ -29,7 +29,8 @@ async fn drained(gateway: &Running, events: usize) {
 }
 
 #[tokio::test]
-async fn while_the_log_is_away_deliveries_are_spooled_and_then_drained_under_their_ids_and_marked() {
+async fn while_the_log_is_away_deliveries_are_spooled_and_then_drained_under_their_ids_and_marked()
+{
     let directory = directory();
     with_config(spooling(&directory), async |gateway| {
         gateway.world.fail_bus(Some(unavailable("the bus")));
@@ -63,7 +64,10 @@ async fn while_the_log_is_away_deliveries_are_spooled_and_then_drained_under_the
             .until(|steps| steps.contains(&Step::Mark(last.clone())))
             .await;
         let after = gateway.deliver("6").await;
-        assert_eq!((after.status, &after.body["durability"]), (202, &json!(null)));
+        assert_eq!(
+            (after.status, &after.body["durability"]),
+            (202, &json!(null))
+        );
     })
     .await;
 }
@@ -78,7 +82,10 @@ async fn a_log_that_does_not_answer_costs_a_delivery_no_more_than_the_deadline()
     with_config(config, async |gateway| {
         gateway.world.hold_bus(true);
         for delivery in ["d-1", "d-2", "d-3"] {
-            assert_eq!(gateway.deliver(delivery).await.body["durability"], "spooled");
+            assert_eq!(
+                gateway.deliver(delivery).await.body["durability"],
+                "spooled"
+            );
         }
         gateway.world.hold_bus(false);
         drained(gateway, 3).await;
@@ -116,7 +123,10 @@ async fn what_all_gateways_know_to_be_stored_is_not_stored_again_from_the_spool(
         gateway.world.fail_dedup(None);
         gateway.world.fail_bus(None);
         drained(gateway, 1).await;
-        assert_eq!(gateway.world.stored()[0].delivery_id.as_deref(), Some("d-2"));
+        assert_eq!(
+            gateway.world.stored()[0].delivery_id.as_deref(),
+            Some("d-2")
+        );
     })
     .await;
 }
