@@ -136,7 +136,9 @@ impl Case {
     }
 
     fn begins_with_a_blank(&self) -> bool {
-        self.headers.iter().any(|(_, value)| value.starts_with(' '))
+        self.headers
+            .iter()
+            .any(|(_, value)| value.starts_with(' ') && !value.trim().is_empty())
     }
 
     /// Whether it is genuine and yet not what it says it is.
