@@ -140,6 +140,9 @@ pub enum Command {
     Uncordon(NodeNamed),
     /// Forget a node that is dead.
     ForgetNode(NodeNamed),
+    /// Say what a cron expression means and when it is due; needs no server.
+    #[command(subcommand)]
+    Cron(Cron),
     /// Ask a role how it is, and fail unless it is well: for health checks in images that have nothing else to ask with.
     Health(Health),
     /// Print a configuration file with every setting of the roles, its meaning and its default.
@@ -173,4 +176,58 @@ pub struct Schemes {
     /// Answer in JSON, for machines.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `belfry cron`.
+#[derive(Debug, Subcommand)]
+pub enum Cron {
+    /// Say in words what an expression means, when it is due next, and what clock changes do to it.
+    #[command(
+        after_help = "Example: belfry cron explain \"0 9 * * 1\" --tz America/New_York\n\nFields: [second] minute hour day-of-month month day-of-week; Monday is 1, Sunday 0 or 7.\nExits with 1 if the expression or the zone does not hold."
+    )]
+    Explain(CronExplain),
+    /// Print the next instants that an expression is due at, one a line, in universal time.
+    #[command(
+        after_help = "Examples:\n  belfry cron next \"*/15 9-17 * * MON-FRI\" --tz Europe/Berlin --after 2026-03-28T00:00:00Z --count 5\n  echo '{\"expr\":\"0 9 * * 1\",\"tz\":\"UTC\",\"after\":\"2026-01-01T00:00:00Z\",\"count\":2}' | belfry cron next --jsonl\n\nExits with 1 if the expression or the zone does not hold; with --jsonl that is the answer to its line, and the rest goes on."
+    )]
+    Next(CronNext),
+}
+
+/// `belfry cron explain`.
+#[derive(Debug, Args)]
+pub struct CronExplain {
+    /// The expression, such as "0 9 * * 1", or a macro, such as @daily.
+    #[arg(value_name = "EXPR", allow_hyphen_values = true)]
+    pub expression: String,
+    /// The zone on whose clocks it is read, such as America/New_York.
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub tz: String,
+    /// From when on; from now on if it is not said.
+    #[arg(long, value_name = "RFC3339")]
+    pub after: Option<String>,
+}
+
+/// `belfry cron next`.
+#[derive(Debug, Args)]
+pub struct CronNext {
+    /// The expression, such as "0 9 * * 1", or a macro, such as @daily.
+    #[arg(
+        value_name = "EXPR",
+        allow_hyphen_values = true,
+        required_unless_present = "jsonl"
+    )]
+    pub expression: Option<String>,
+    /// The zone on whose clocks it is read, such as America/New_York.
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub tz: String,
+    /// From when on, that instant not included; from now on if it is not said.
+    #[arg(long, value_name = "RFC3339")]
+    pub after: Option<String>,
+    /// How many: 1 to 10000.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub count: u64,
+    /// Read questions from standard input, one JSON object {"expr","tz","after","count"} a line, and answer each with a line,
+    /// {"next":[…]} or {"error":"…"}; tz is UTC, after now and count 1 where they are left out.
+    #[arg(long, conflicts_with_all = ["expression", "tz", "after", "count"])]
+    pub jsonl: bool,
 }

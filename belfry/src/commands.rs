@@ -1,5 +1,6 @@
 //! The client commands: one call of the console's API each, or a few, answered for people or for machines.
 
+mod cron;
 mod events;
 mod gateways;
 pub(crate) mod hook;
@@ -51,6 +52,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<String> {
         Command::Drain(args) => nodes::change(args, "drain").await,
         Command::Uncordon(args) => nodes::change(args, "uncordon").await,
         Command::ForgetNode(args) => nodes::forget(args).await,
+        Command::Cron(args) => cron::cron(args),
         Command::Health(args) => health(args).await,
         Command::Dev(_)
         | Command::Gateway(_)

@@ -114,8 +114,11 @@ fn brief(number: u64) -> Value {
             "head": {"ref": format!("ring-{number}"), "sha": commit(number)},
             "base": {"ref": "main", "sha": commit(0)},
         },
-        "repository": {"id": 31_000_031, "full_name": "belfry/tower"},
-        "sender": {"login": "ringer-7"},
+        "repository": {
+            "id": 31_000_031, "name": "tower", "full_name": "belfry/tower", "private": false,
+            "html_url": "https://github.com/belfry/tower", "default_branch": "main",
+        },
+        "sender": {"login": "ringer-7", "id": 7_000_007},
     })
 }
 

@@ -93,8 +93,12 @@ pub fn run(course: &Course, tools: &Tools, mut tell: impl FnMut(&str)) -> Result
     let mut cells = Vec::new();
     for &size in &course.sizes {
         let samples = body::samples(size)?;
-        let none = course.targets.iter().map(|target| (*target, None));
-        let closed = rounds(course, tools, size, &samples, &none.collect(), &mut tell)?;
+        let none: Vec<_> = course
+            .targets
+            .iter()
+            .map(|target| (*target, None))
+            .collect();
+        let closed = rounds(course, tools, size, &samples, &none, &mut tell)?;
         let rates = rates(&closed);
         cells.extend(closed);
         cells.extend(rounds(course, tools, size, &samples, &rates, &mut tell)?);
@@ -123,7 +127,7 @@ fn rounds(
     tools: &Tools,
     size: Size,
     samples: &[Sample],
-    rates: &Vec<(Target, Option<f64>)>,
+    rates: &[(Target, Option<f64>)],
     tell: &mut impl FnMut(&str),
 ) -> Result<Vec<Cell>> {
     let mut found: BTreeMap<Target, Vec<(Round, Measured)>> = BTreeMap::new();

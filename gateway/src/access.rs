@@ -20,11 +20,9 @@ pub(crate) struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// Counts the answer, and writes the line if it is wanted.
+    /// Writes the line, if it is wanted. Of a sender that waits for what becomes of its event it tells when that was stored.
     pub(crate) fn write(&self, outcome: &Result<Taken, Refused>) {
         let (status, _) = answer::status(outcome);
-        let took = self.begun.elapsed();
-        self.doors.metrics.answered(status, took);
         let wanted = match self.doors.config.access_log {
             AccessLog::All => true,
             AccessLog::Refused => outcome.is_err(),
@@ -41,7 +39,7 @@ impl Line<'_> {
         } = self;
         let method = self.head.method.as_str();
         let status = status.as_u16();
-        let duration_ms = took.as_secs_f64() * 1e3;
+        let duration_ms = self.begun.elapsed().as_secs_f64() * 1e3;
         let user_agent = user_agent(&self.head.headers);
         match outcome {
             Ok(Taken::Stored(stored)) => {

@@ -46,7 +46,7 @@ pub(crate) async fn receive(
     body: &mut Body,
 ) -> Reply {
     let begun = Instant::now();
-    match admit(doors, client, &head, body).await {
+    let reply = match admit(doors, client, &head, body).await {
         Ok((webhook, body, permit)) => {
             let request = Request {
                 doors: doors.clone(),
@@ -72,7 +72,9 @@ pub(crate) async fn receive(
             .write(&outcome);
             answer::to_delivery(outcome)
         }
-    }
+    };
+    doors.metrics.answered(reply.status(), begun.elapsed());
+    reply
 }
 
 /// Route, method, sender, bound and body: what can be decided without looking at what was sent.

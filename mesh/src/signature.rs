@@ -67,6 +67,7 @@ mod naming;
 mod place;
 mod proof;
 mod providers;
+mod public_key;
 mod recipe;
 mod refusal;
 mod secret;
@@ -77,6 +78,7 @@ mod term;
 mod time;
 mod verified;
 mod verifier;
+mod way;
 
 #[cfg(test)]
 mod tests;

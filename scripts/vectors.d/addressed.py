@@ -152,7 +152,8 @@ class Twilio(Addressed):
         self.refused("JSON and its hash exchanged", changed)
         form = self.signed_at(self.url + f"?bodySHA256={sum}")
         form.query = f"bodySHA256={sum}"
-        self.genuine("a form at an address with another body's hash: its fields are signed", form)
+        rule = "a hash in the address is that of the body, whatever the body is; the library heeds it where its caller gives it no form"
+        self.refused("a form at an address with another body's hash", form, rule)
         self.genuine("a form that names its event", self.request(body=b"EventType=onMessageAdded&Body=a"), event_type="com.twilio.onMessageAdded")
         twice = document(f"bodySHA256={hashlib.sha256(b'{}').hexdigest()}&bodySHA256={sum}")
         self.refused("the hash twice, the first that of another body", twice)

@@ -79,7 +79,11 @@ pub(crate) async fn serve<A, B>(
     if protocol == Protocol::Http2 {
         return Box::pin(http2(&door, wire, peer, &pulse)).await;
     }
-    while let Some(quiet) = Box::pin(http1(&door, wire, peer, &pulse)).await {
+    loop {
+        let served = Box::pin(http1(&door, wire, peer, &pulse)).await;
+        let Some(quiet) = served else {
+            return;
+        };
         let idle = tokio::time::timeout(door.config.idle_deadline, quiet.readable());
         match before_the_end(&door, &pulse, idle).await {
             Some(Ok(Ok(()))) => wire = quiet,

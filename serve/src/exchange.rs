@@ -61,13 +61,13 @@ pub(crate) struct Outgoing<B> {
     waits: bool,
 }
 
-/// Answers one request of a connection.
-pub(crate) async fn answer<A, B>(
+/// Answers one request of a connection, which is under way from here on, and not only when somebody waits for the answer.
+pub(crate) fn answer<A, B>(
     answers: A,
     mut request: Request<hyper::body::Incoming>,
     peer: Peer,
     pulse: Arc<Pulse>,
-) -> Result<Response<Outgoing<B>>, Infallible>
+) -> impl Future<Output = Result<Response<Outgoing<B>>, Infallible>> + Send + 'static
 where
     A: Answers<B>,
     B: Content,
@@ -76,14 +76,16 @@ where
     let under_way = UnderWay(pulse);
     name_host(&mut request);
     let request = request.map(|incoming| Incoming::new(incoming, &under_way.0));
-    let response = if request.headers().len() > MAX_HEADERS {
-        too_many_headers().map(Err)
-    } else {
-        // On its own, so that a connection without a request does not keep the room for one.
-        Box::pin(answers.answer(request, peer)).await.map(Ok)
-    };
-    let pulse = under_way.0.clone();
-    Ok(response.map(|content| Outgoing::new(content, pulse)))
+    async move {
+        let response = if request.headers().len() > MAX_HEADERS {
+            too_many_headers().map(Err)
+        } else {
+            // On its own, so that a connection without a request does not keep the room for one.
+            Box::pin(answers.answer(request, peer)).await.map(Ok)
+        };
+        let pulse = under_way.0.clone();
+        Ok(response.map(|content| Outgoing::new(content, pulse)))
+    }
 }
 
 /// A request for which an answer is being made. With HTTP/2 a client can take it back.

@@ -44,10 +44,15 @@ impl Wire {
         }
     }
 
-    /// The same with these bytes to be read first, which were read and not used.
+    /// The same with these bytes to be read first, which were the last that were read, and were not used.
     pub(crate) fn unread(mut self, bytes: Bytes) -> Self {
-        debug_assert!(self.ahead.is_empty(), "what was ahead is read by now");
-        self.ahead = bytes;
+        // Nothing at all would still hold on to the buffer that it came in.
+        if bytes.has_remaining() {
+            self.ahead = match self.ahead.has_remaining() {
+                true => [bytes, self.ahead].concat().into(),
+                false => bytes,
+            };
+        }
         self
     }
 

@@ -22,8 +22,8 @@ const FENCES: [(&[&str], &[&str]); 9] = [
     // Connections are bounded, and ended in good order, in one place.
     (&["hyper-util"], &["belfry-bench", "belfry-serve"]),
     (&["tokio-rustls"], &["belfry-serve"]),
-    // The binary chooses the one implementation of cryptography for all clients.
-    (&["rustls"], &["belfry", "belfry-serve"]),
+    // The binaries choose the one implementation of cryptography for all clients.
+    (&["rustls"], &["belfry", "belfry-serve", "belfry-triggers"]),
 ];
 
 /// What `mesh` must do without: a runtime, a socket, a file, a vendor.

@@ -180,7 +180,8 @@ pub(super) async fn rotate(args: cli::Rotate, clock: &dyn Clock) -> anyhow::Resu
         );
     };
     let at = clock.now();
-    let end = at.checked_add(args.keep_for)?;
+    // To the second, as people write it.
+    let end = Timestamp::from_second(at.checked_add(args.keep_for)?.as_second())?;
     let secrets = rotated(&args, &secrets_of(&status["auth"]), at, end)?;
     let old: Vec<String> = secrets[1..]
         .iter()
@@ -241,9 +242,12 @@ fn rotated(
 
 /// How deliveries are verified, in a line.
 pub(super) fn auth_in_words(auth: &Value) -> String {
-    let secrets = secrets_of(auth).into_iter().map(|(name, end)| match end {
-        None => name,
-        Some(end) => format!("{name} until {end}"),
+    let secrets = secrets_of(auth).into_iter().map(|(secret, end)| {
+        let name = SecretRef::parse(&secret).map_or(secret, |name| name.name().to_owned());
+        match end {
+            None => name,
+            Some(end) => format!("{name} until {end}"),
+        }
     });
     let secrets: Vec<String> = secrets.collect();
     match secrets.is_empty() {

@@ -296,7 +296,7 @@ mod tests {
             let id = head.split("X-GitHub-Delivery: ").nth(1).unwrap();
             ids.push(id[..36].to_owned());
         }
-        assert_eq!(ids[1], "01234567-89ab-cdef-8123-000000000001");
+        assert_eq!(ids[1], "01234567-89ab-cdef-8567-000000000001");
         ids.dedup();
         assert_eq!(ids.len(), 3);
     }

@@ -2,7 +2,7 @@
 
 use super::address;
 use super::greeting::Greeting;
-use super::key::Key;
+use super::public_key::{self, PublicKey};
 use super::recipe::{Proof, Recipe, Signature};
 use super::secret::Written;
 use super::settings::Settings;
@@ -52,13 +52,6 @@ pub struct Auth {
     secrets: Vec<SecretRef>,
     /// For each of the secrets.
     ends: Vec<Option<Timestamp>>,
-}
-
-/// A provider's public key, which is no secret and may be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum PublicKey {
-    Literal(String),
-    Named(SecretRef),
 }
 
 impl Scheme {
@@ -173,33 +166,6 @@ impl Scheme {
     pub(super) fn greetings(&self) -> &'static [Greeting] {
         self.greetings
     }
-
-    /// The public keys that the settings hold, each of which must be one.
-    fn read_public_keys(
-        name: &'static str,
-        settings: &Settings,
-        recipes: &[Recipe],
-    ) -> Result<Vec<PublicKey>, Error> {
-        let Some(written) = &settings.public_key else {
-            return Ok(Vec::new());
-        };
-        let texts = written.texts().filter(|texts| !texts.is_empty());
-        let texts = texts.ok_or_else(|| {
-            Error::invalid("public_key", "it is neither a text nor a list of texts")
-        })?;
-        let read = |(text, number): (&str, usize)| {
-            if text.starts_with("${") {
-                return SecretRef::parse(text).map(PublicKey::Named);
-            }
-            for recipe in recipes {
-                if let Proof::Signature(signature) = &recipe.proof {
-                    let _: Key = signature.key(name, &text.into(), number)?;
-                }
-            }
-            Ok(PublicKey::Literal(text.to_owned()))
-        };
-        texts.into_iter().zip(1..).map(read).collect()
-    }
 }
 
 impl Auth {
@@ -278,7 +244,7 @@ impl TryFrom<Settings> for Scheme {
             }
         }
         Ok(Self {
-            public_keys: Self::read_public_keys(name, &settings, &recipes)?,
+            public_keys: public_key::read(name, &settings, &recipes)?,
             name,
             settings,
             recipes,

@@ -46,7 +46,8 @@ pub(super) fn event_type(
         .and_then(Scalar::text)
         .filter(|action| is_bounded(action, MAX_NAME));
     let mut name = String::with_capacity(naming.domain.len() + kind.len() + 32);
-    if !naming.domain.is_empty() && !(naming.is_open && is_reverse_domain(&kind)) {
+    let is_whole = naming.domain.is_empty() || naming.is_open && is_reverse_domain(&kind);
+    if !is_whole {
         name.push_str(naming.domain);
         name.push('.');
     }

@@ -1,14 +1,17 @@
 //! Tests that concern the module as a whole, and what they share.
 
 mod addresses;
+mod each;
 mod handshakes;
 mod names;
+mod private;
 mod proofs;
 mod properties;
 mod rotation;
 mod samples;
 mod settings;
 mod sns;
+mod traps;
 mod vectors;
 
 use super::{Auth, Delivery, Draft, Genuine, Place, Refusal, Scheme, Verified, Verifier, sign};

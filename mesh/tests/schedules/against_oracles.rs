@@ -30,7 +30,7 @@ impl Case {
         Timestamp::from_second(self.after).unwrap()
     }
 
-    fn cronsim(&self) -> Answer {
+    pub(crate) fn cronsim(&self) -> Answer {
         instants(self.both.as_ref().or(self.cronsim.as_ref()))
     }
 
@@ -60,52 +60,69 @@ impl Case {
 
 fn instants(seconds: Option<&Vec<i64>>) -> Answer {
     let seconds = seconds?.iter();
-    Some(seconds.map(|second| Timestamp::from_second(*second).unwrap()).collect())
+    Some(
+        seconds
+            .map(|second| Timestamp::from_second(*second).unwrap())
+            .collect(),
+    )
 }
 
 pub(crate) fn cases() -> Vec<Case> {
     let text = include_str!("oracles.jsonl");
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 /// What is asked of a difference: who differs, and how.
-struct Difference<'c> {
-    case: &'c Case,
-    ours: Result<(Schedule, Vec<Timestamp>), Error>,
-    theirs: Answer,
+pub(crate) struct Difference<'c> {
+    pub(crate) case: &'c Case,
+    pub(crate) ours: Result<(Schedule, Vec<Timestamp>), Error>,
+    pub(crate) theirs: Answer,
 }
 
 impl Difference<'_> {
-    fn refused_because(&self, reason: &str) -> bool {
-        self.ours.as_ref().is_err_and(|error| error.to_string().contains(reason))
+    pub(crate) fn refused_because(&self, reason: &str) -> bool {
+        self.ours
+            .as_ref()
+            .is_err_and(|error| error.to_string().contains(reason))
     }
 
     /// Whether they refuse what one of these marks in a day field stands for.
-    fn refused_for(&self, marks: &[&str]) -> bool {
+    pub(crate) fn refused_for(&self, marks: &[&str]) -> bool {
         let fields = self.case.fields();
-        let marked = |field: &str| marks.iter().any(|mark| field.to_ascii_uppercase().contains(mark));
+        let marked = |field: &str| {
+            marks
+                .iter()
+                .any(|mark| field.to_ascii_uppercase().contains(mark))
+        };
         self.theirs.is_none() && self.ours.is_ok() && (marked(fields[3]) || marked(fields[5]))
     }
 
     /// Whether clocks change within a day of the instants, and the plain reading of the rules is what we answer.
-    fn plain_at_an_edge(&self) -> bool {
+    pub(crate) fn plain_at_an_edge(&self) -> bool {
         let Ok((schedule, ours)) = &self.ours else {
             return false;
         };
         let Some(plain) = Plain::read(&self.case.expr) else {
             return false;
         };
-        let zone = TimeZoneDatabase::bundled().get(schedule.zone().name()).unwrap();
+        let zone = TimeZoneDatabase::bundled()
+            .get(schedule.zone().name())
+            .unwrap();
         let day = SignedDuration::from_hours(25);
         let (after, last) = (self.case.after(), ours[ours.len() - 1]);
         let start = after.checked_sub(day).unwrap();
         let end = last.checked_add(day).unwrap();
-        let edge = zone.following(start).next().is_some_and(|change| change.timestamp() < end);
+        let edge = zone
+            .following(start)
+            .next()
+            .is_some_and(|change| change.timestamp() < end);
         edge && plain.fires(&zone, after, last) == *ours
     }
 
     /// Whether a field has a range of which both ends are the same value.
-    fn range_of_one(&self) -> bool {
+    pub(crate) fn range_of_one(&self) -> bool {
         self.case.fields().iter().enumerate().any(|(field, text)| {
             text.split(',').any(|item| {
                 let range = item.split('/').next().unwrap_or(item);
@@ -117,15 +134,22 @@ impl Difference<'_> {
 
     /// Why it is as it is with cronsim.
     fn with_cronsim(&self) -> Option<&'static str> {
-        let fixed = self.ours.as_ref().is_ok_and(|(schedule, _)| schedule.is_fixed());
+        let fixed = self
+            .ours
+            .as_ref()
+            .is_ok_and(|(schedule, _)| schedule.is_fixed());
         Some(match () {
             () if self.refused_because("a step over `*`") => DISPUTED,
             () if self.refused_for(&["W"]) => "it knows no `W`",
             () if self.plain_at_an_edge() && fixed && self.case.has_seconds() => {
                 "with seconds, it takes no job for fixed"
             }
-            () if self.plain_at_an_edge() && fixed => "asked in the second pass, it answers with the first",
-            () if self.plain_at_an_edge() => "it steps whole hours and days over a change, past or onto what is not named",
+            () if self.plain_at_an_edge() && fixed => {
+                "asked in the second pass, it answers with the first"
+            }
+            () if self.plain_at_an_edge() => {
+                "it steps whole hours and days over a change, past or onto what is not named"
+            }
             () => return None,
         })
     }
@@ -136,8 +160,11 @@ impl Difference<'_> {
         Some(match () {
             () if self.refused_because("a step over `*`") => DISPUTED,
             () if self.refused_because("runs backwards") => "it lets ranges wrap around",
+            () if self.refused_because("a year is not known") => "it knows years",
             () if self.refused_because("`?` is not known") => "it takes `?` for `*`",
-            () if self.refused_for(&["L", "#"]) => "it knows neither `LW` nor `5L`, nor `#` in a list with days",
+            () if self.refused_for(&["L", "#"]) => {
+                "it knows neither `LW` nor `5L`, nor `#` in a list with days"
+            }
             () if self.range_of_one() => "it takes a range of one value for all values",
             () if self.plain_at_an_edge() => {
                 "it runs fixed jobs in both passes, and what has an hour in a gap after it"
@@ -150,7 +177,7 @@ impl Difference<'_> {
     }
 }
 
-const DISPUTED: &str = "we refuse a step over `*` beside another day field";
+pub(crate) const DISPUTED: &str = "we refuse a step over `*` beside another day field";
 
 #[test]
 fn the_oracles_answers_are_ours_or_differ_by_a_rule() {
@@ -165,16 +192,35 @@ fn the_oracles_answers_are_ours_or_differ_by_a_rule() {
                 alike += 1;
                 continue;
             }
-            let difference = Difference { case: &case, ours: ours(), theirs };
-            let rule = if oracle == "cronsim" { difference.with_cronsim() } else { difference.with_croniter() };
+            let difference = Difference {
+                case: &case,
+                ours: ours(),
+                theirs,
+            };
+            let rule = if oracle == "cronsim" {
+                difference.with_cronsim()
+            } else {
+                difference.with_croniter()
+            };
             match rule {
                 Some(rule) => *kinds.entry((oracle, rule)).or_default() += 1,
-                None => unexplained.push(format!("{oracle}: {} in {} after {}: {answer:?}, not {:?}", case.expr, case.tz, case.after(), difference.theirs)),
+                None => unexplained.push(format!(
+                    "{oracle}: {} in {} after {}: {answer:?}, not {:?}",
+                    case.expr,
+                    case.tz,
+                    case.after(),
+                    difference.theirs
+                )),
             }
         }
     }
     println!("{alike} answers alike; differences: {kinds:#?}");
-    assert!(unexplained.is_empty(), "{} differ by no rule:\n{}", unexplained.len(), unexplained.join("\n"));
+    assert!(
+        unexplained.is_empty(),
+        "{} differ by no rule:\n{}",
+        unexplained.len(),
+        unexplained.join("\n")
+    );
     assert!(alike > 11_000, "{alike}");
 }
 

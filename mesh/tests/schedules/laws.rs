@@ -41,11 +41,15 @@ fn days() -> impl Strategy<Value = String> {
 }
 
 fn cron() -> impl Strategy<Value = Schedule> {
-    let seconds = prop_oneof![3 => Just(String::new()), 1 => field(0, 59).prop_map(|field| field + " ")];
+    let seconds =
+        prop_oneof![3 => Just(String::new()), 1 => field(0, 59).prop_map(|field| field + " ")];
     let zone = prop::sample::select(ZONES.to_vec());
-    (seconds, field(0, 59), field(0, 23), days(), zone).prop_filter_map("never fires", |(second, minute, hour, days, zone)| {
-        Schedule::parse(&format!("{second}{minute} {hour} {days}"), zone).ok()
-    })
+    (seconds, field(0, 59), field(0, 23), days(), zone).prop_filter_map(
+        "never fires",
+        |(second, minute, hour, days, zone)| {
+            Schedule::parse(&format!("{second}{minute} {hour} {days}"), zone).ok()
+        },
+    )
 }
 
 fn any_schedule() -> impl Strategy<Value = Schedule> {
@@ -58,10 +62,18 @@ fn any_schedule() -> impl Strategy<Value = Schedule> {
 
 /// Any instant from 1900 to 2200, half of them close to a clock change of this decade.
 fn instants() -> impl Strategy<Value = Timestamp> {
-    let edges = prop::sample::select(vec![1_774_746_000_i64, 1_793_494_800, 1_772_953_200, 1_793_512_800, 1_775_314_800, 1_325_239_200]);
+    let edges = prop::sample::select(vec![
+        1_774_746_000_i64,
+        1_793_494_800,
+        1_772_953_200,
+        1_793_512_800,
+        1_775_314_800,
+        1_325_239_200,
+    ]);
     let near = (edges, -100_000_i64..100_000).prop_map(|(edge, away)| edge + away);
     let second = prop_oneof![-2_208_988_800_i64..7_258_118_400, near];
-    (second, prop_oneof![Just(0), 0..1_000_000_000]).prop_map(|(second, nanosecond)| Timestamp::new(second, nanosecond).unwrap())
+    (second, prop_oneof![Just(0), 0..1_000_000_000])
+        .prop_map(|(second, nanosecond)| Timestamp::new(second, nanosecond).unwrap())
 }
 
 proptest! {
@@ -130,12 +142,23 @@ proptest! {
 
 #[test]
 fn what_is_due_is_inside_its_fields() {
-    let zone = jiff::tz::TimeZoneDatabase::bundled().get("Europe/Berlin").unwrap();
+    let zone = jiff::tz::TimeZoneDatabase::bundled()
+        .get("Europe/Berlin")
+        .unwrap();
     let job = schedule("5,35 7-9 * 3,10 1-5", "Europe/Berlin");
-    for at in job.after("2024-01-01T00:00:00Z".parse().unwrap()).take(2_000) {
+    for at in job
+        .after("2024-01-01T00:00:00Z".parse().unwrap())
+        .take(2_000)
+    {
         let wall = zone.to_datetime(at);
-        assert!([5, 35].contains(&wall.minute()) && (7..=9).contains(&wall.hour()), "{wall}");
-        assert!([3, 10].contains(&wall.month()) && wall.weekday().to_monday_one_offset() <= 5, "{wall}");
+        assert!(
+            [5, 35].contains(&wall.minute()) && (7..=9).contains(&wall.hour()),
+            "{wall}"
+        );
+        assert!(
+            [3, 10].contains(&wall.month()) && wall.weekday().to_monday_one_offset() <= 5,
+            "{wall}"
+        );
         assert_eq!(wall.second(), 0);
     }
 }
@@ -143,7 +166,12 @@ fn what_is_due_is_inside_its_fields() {
 #[test]
 fn the_ends_of_the_calendar_are_ends_and_not_panics() {
     for text in ["* * * * * *", "0 0 1 1 *", "*/5 * 29 2 *", "0 0 * 2 1#5"] {
-        for zone in ["UTC", "America/New_York", "Pacific/Kiritimati", "Pacific/Pago_Pago"] {
+        for zone in [
+            "UTC",
+            "America/New_York",
+            "Pacific/Kiritimati",
+            "Pacific/Pago_Pago",
+        ] {
             let job = schedule(text, zone);
             assert_eq!(job.next(Timestamp::MAX), None);
             assert_eq!(job.previous(Timestamp::MIN), None);

@@ -9,10 +9,12 @@ const BOUNDS: [(i8, i8); 6] = [(0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 
 const MONTHS: &str = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC";
 const DAYS: &str = "SUN MON TUE WED THU FRI SAT";
 
-/// An expression without `L`, `W`, `#` and macros.
+/// An expression without `L`, `W` and macros.
 pub(crate) struct Plain {
     /// From seconds on.
     fields: Vec<BTreeSet<i8>>,
+    /// Days of the week and which of them in the month.
+    places: Vec<(i8, i8)>,
     /// Whether both day fields are restricted, so that either will do.
     either: bool,
     /// Neither seconds nor minutes nor hours begin with `*`.
@@ -29,9 +31,18 @@ impl Plain {
         if words.len() == 5 {
             words.insert(0, "0");
         }
-        let fields = (0..6).map(|field| items(words[field], field));
+        let (placed, days): (Vec<&str>, Vec<&str>) =
+            words[5].split(',').partition(|item| item.contains('#'));
+        let places = placed.iter().map(|item| {
+            let (day, place) = item.split_once('#')?;
+            Some((value(day, 5)? % 7, place.parse().ok()?))
+        });
+        let days = days.join(",");
+        let fields =
+            (0..6).map(|field| items(if field == 5 { &days } else { words[field] }, field));
         Some(Self {
             fields: fields.collect::<Option<_>>()?,
+            places: places.collect::<Option<_>>()?,
             either: !words[3].starts_with('*') && !words[5].starts_with('*'),
             fixed: words[..3].iter().all(|word| !word.starts_with('*')),
             tick,
@@ -41,11 +52,25 @@ impl Plain {
     /// Whether this time of the wall clock is named.
     pub(crate) fn names(&self, wall: DateTime) -> bool {
         let weekday = wall.weekday().to_sunday_zero_offset();
-        let weekday = self.fields[5].contains(&weekday) || weekday == 0 && self.fields[5].contains(&7);
+        let placed = self.places.contains(&(weekday, (wall.day() + 6) / 7));
+        let weekday = placed
+            || self.fields[5].contains(&weekday)
+            || weekday == 0 && self.fields[5].contains(&7);
         let day = self.fields[3].contains(&wall.day());
-        let others = [(wall.second(), 0), (wall.minute(), 1), (wall.hour(), 2), (wall.month(), 4)];
-        let days = if self.either { day || weekday } else { day && weekday };
-        days && others.iter().all(|(value, field)| self.fields[*field].contains(value))
+        let others = [
+            (wall.second(), 0),
+            (wall.minute(), 1),
+            (wall.hour(), 2),
+            (wall.month(), 4),
+        ];
+        let days = if self.either {
+            day || weekday
+        } else {
+            day && weekday
+        };
+        days && others
+            .iter()
+            .all(|(value, field)| self.fields[*field].contains(value))
     }
 
     /// The instants after `from` and not after `to` at which it fires, found by looking at the zone's clock at every tick. What
@@ -75,13 +100,17 @@ impl Plain {
 /// The values of a field.
 fn items(word: &str, field: usize) -> Option<BTreeSet<i8>> {
     let mut set = BTreeSet::new();
-    for item in word.split(',') {
+    for item in word.split(',').filter(|item| !item.is_empty()) {
         let (range, step) = item.split_once('/').unwrap_or((item, ""));
         let (first, mut last) = ends(range, field)?;
         if first == last && !step.is_empty() {
             last = BOUNDS[field].1;
         }
-        let step = if step.is_empty() { 1 } else { step.parse().ok()? };
+        let step = if step.is_empty() {
+            1
+        } else {
+            step.parse().ok()?
+        };
         set.extend((first..=last).step_by(step));
     }
     Some(set)
@@ -102,7 +131,9 @@ fn value(text: &str, field: usize) -> Option<i8> {
         5 => DAYS,
         _ => "",
     };
-    let named = names.split(' ').position(|name| !name.is_empty() && name.eq_ignore_ascii_case(text));
+    let named = names
+        .split(' ')
+        .position(|name| !name.is_empty() && name.eq_ignore_ascii_case(text));
     match named {
         Some(at) => Some(BOUNDS[field].0 + at as i8),
         None => text.parse().ok(),

@@ -88,6 +88,50 @@ async fn a_request_that_arrives_in_two_halves_over_a_quiet_time_is_one_request()
 }
 
 #[tokio::test]
+async fn pipelined_requests_are_answered_in_order_wherever_they_are_cut_by_quiet_times() {
+    const EACH: usize = 300;
+    let house = House::open(Config::default()).await;
+    let requests: String = (0..EACH)
+        .map(|number| {
+            let body = "x".repeat(number % 7) + &number.to_string();
+            format!(
+                "POST /body HTTP/1.1\r\nhost: b\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            )
+        })
+        .collect();
+    let mut all = tokio::task::JoinSet::new();
+    for client in 0..100 {
+        let (at, requests) = (house.at, requests.clone());
+        all.spawn(async move {
+            let stream = tokio::net::TcpStream::connect(at).await.unwrap();
+            let (mut reading, mut writing) = stream.into_split();
+            let sending = async {
+                let mut rest = requests.as_bytes();
+                // Prime numbers cut each client's requests elsewhere.
+                for piece in 1.. {
+                    let size = ((client + 1) * piece * 7919 % 6007).min(rest.len());
+                    writing.write_all(&rest[..size]).await.unwrap();
+                    rest = &rest[size..];
+                    if rest.is_empty() {
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_millis(110)).await;
+                }
+            };
+            let answers = async {
+                for number in 0..EACH {
+                    let told = answer(&mut reading).await;
+                    assert_eq!(told, (200, "x".repeat(number % 7) + &number.to_string()));
+                }
+            };
+            futures::join!(sending, answers);
+        });
+    }
+    all.join_all().await;
+}
+
+#[tokio::test]
 async fn a_body_that_nobody_read_is_never_taken_for_a_request() {
     let house = House::open(short()).await;
     let hidden = get("/who");

@@ -4,7 +4,7 @@ use super::{Stranger, Terminal};
 use crate::world::{Dev, Doors, Mesh, SECRET, set_secret};
 use anyhow::{Context, Result, ensure};
 use belfry::send::{self, Delivery};
-use belfry_mesh::signature::Scheme;
+use belfry_mesh::signature::{Scheme, schemes};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -299,5 +299,78 @@ async fn who_may_send_and_how_often_is_set_without_a_new_container() -> Result<(
         (&before["container_name"], &before["slots"]["0"]["serving"]),
         "a new container was made"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_scheme_that_can_be_signed_is_installed_and_sent_as_it_is_listed() -> Result<()> {
+    let dev = Dev::start().await?;
+    let belfry = Terminal::at(&dev.doors)?;
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    set_secret(dev.secrets.path(), "SHARED", secret)?;
+    let payload = dev.secrets.path().join("payload.json");
+    let body = json!({
+        "id": "1", "type": "paid", "event": "paid", "event_id": "1", "topic": "paid", "value": [{"id": 1}]
+    });
+    std::fs::write(&payload, body.to_string())?;
+    let path = |name: &str| dev.secrets.path().join(name).to_string_lossy().into_owned();
+    let (payload, secret_file) = (path("payload.json"), path("SHARED"));
+    let gateway = format!("http://127.0.0.1:{}", dev.doors.gateway);
+    let listed = schemes().into_iter().filter(|scheme| !scheme.is_private);
+    let mut sent = 0;
+    for scheme in listed {
+        let name = scheme.name;
+        let trigger = format!("of-{name}");
+        let mut settings = Vec::new();
+        for key in &scheme.needs {
+            match *key {
+                "secret" => {}
+                "public_url" => {
+                    settings.push(format!("public_url=https://hooks.example/hooks/{trigger}"))
+                }
+                "header|field" | "header" => settings.push("header=X-Proof".to_owned()),
+                other => anyhow::bail!("{name} needs `{other}`, of which this test knows nothing"),
+            }
+        }
+        let settings: Vec<&str> = settings
+            .iter()
+            .flat_map(|one| ["--auth", one.as_str()])
+            .collect();
+        let (named, signed_with) = match scheme.needs.contains(&"secret") {
+            true => (
+                vec!["--secret", "SHARED"],
+                vec!["--secret-file", secret_file.as_str()],
+            ),
+            false => (Vec::new(), Vec::new()),
+        };
+        let install = [
+            "install",
+            "webhook",
+            "--workflow",
+            "w",
+            "--name",
+            &trigger,
+            "--scheme",
+            name,
+        ];
+        belfry.succeeds(&[&install[..], &named, &settings].concat(), "is installed")?;
+        let send = [
+            "send",
+            name,
+            &payload,
+            "--trigger",
+            &trigger,
+            "--gateway-url",
+            &gateway,
+        ];
+        let send = [&send[..], &signed_with, &settings].concat();
+        let what = format!("{name} is taken");
+        let taken = dev.doors.until(&what, || async {
+            belfry.succeeds(&send, "202 Accepted").map(Some)
+        });
+        taken.await?;
+        sent += 1;
+    }
+    ensure!(sent > 15, "{sent} schemes");
     Ok(())
 }

@@ -1,14 +1,9 @@
 //! What providers ask before they send events.
 
-use super::samples::{SECRET, Sample, samples};
+use super::samples::{SECRET, Sample, of, samples};
 use super::*;
 use crate::signature::Handshake;
 use http::StatusCode;
-
-fn of(name: &str) -> Sample {
-    let mut all = samples().into_iter();
-    all.find(|sample| sample.name() == name).unwrap()
-}
 
 fn asked(
     sample: &Sample,
@@ -23,7 +18,10 @@ fn asked(
         body: Bytes::new(),
         certificate: None,
     };
-    sample.verifier(&[SECRET]).receive(delivery, at(SIGNED_AT)).map(handshake)
+    sample
+        .verifier(&[SECRET])
+        .receive(delivery, at(SIGNED_AT))
+        .map(handshake)
 }
 
 #[track_caller]
@@ -37,7 +35,14 @@ fn handshake(genuine: Genuine) -> Handshake {
 fn signed(sample: &Sample, body: &str) -> Result<Handshake, Refusal> {
     let (query, headers) = sample.sign(SECRET, body.as_bytes());
     let verifier = sample.verifier(&["another secret", SECRET]);
-    receive(&verifier, query.as_deref(), &headers, body.as_bytes(), at(SIGNED_AT)).map(handshake)
+    receive(
+        &verifier,
+        query.as_deref(),
+        &headers,
+        body.as_bytes(),
+        at(SIGNED_AT),
+    )
+    .map(handshake)
 }
 
 fn header<'a>(handshake: &'a Handshake, name: &str) -> Option<&'a str> {
@@ -55,8 +60,14 @@ fn a_text_is_given_back_as_nothing_but_text() {
         let sample = of(name);
         let query = format!("x=1&{parameter}=%3Cscript%3E+a%20b");
         let answer = asked(&sample, &method, Some(&query), &HeaderMap::new()).unwrap();
-        assert_eq!((answer.status, &answer.body[..]), (StatusCode::OK, &b"<script> a b"[..]));
-        assert_eq!(header(&answer, "content-type"), Some("text/plain; charset=utf-8"));
+        assert_eq!(
+            (answer.status, &answer.body[..]),
+            (StatusCode::OK, &b"<script> a b"[..])
+        );
+        assert_eq!(
+            header(&answer, "content-type"),
+            Some("text/plain; charset=utf-8")
+        );
         assert_eq!(header(&answer, "x-content-type-options"), Some("nosniff"));
         let long = "x".repeat(1025);
         for bad in ["", "%00", "a%0d%0ab", &long] {
@@ -65,7 +76,10 @@ fn a_text_is_given_back_as_nothing_but_text() {
             assert_eq!(refusal.status(), 400, "{bad}");
         }
         // Two of them, and bytes that are no text, are none: what is left is an event without a proof, or nothing.
-        for none in [format!("{parameter}=a&{parameter}=b"), format!("{parameter}=%ff")] {
+        for none in [
+            format!("{parameter}=a&{parameter}=b"),
+            format!("{parameter}=%ff"),
+        ] {
             let refusal = asked(&sample, &method, Some(&none), &HeaderMap::new()).unwrap_err();
             assert!(refusal.status().is_client_error(), "{none}");
         }
@@ -83,7 +97,13 @@ fn only_the_methods_of_a_schemes_handshakes_are_taken_beside_post() {
             _ => &[Method::POST],
         };
         assert_eq!(verifier.methods(), expected, "{}", sample.name());
-        for method in [Method::GET, Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE] {
+        for method in [
+            Method::GET,
+            Method::HEAD,
+            Method::OPTIONS,
+            Method::PUT,
+            Method::DELETE,
+        ] {
             let (query, headers) = sample.sign(SECRET, &sample.body);
             let delivery = Delivery {
                 method: &method,
@@ -97,7 +117,10 @@ fn only_the_methods_of_a_schemes_handshakes_are_taken_beside_post() {
                 assert!(!matches!(received, Ok(Genuine::Event(_))), "{method}");
             } else {
                 let refusal = received.unwrap_err();
-                assert_eq!((&refusal, refusal.status()), (&Refusal::Method, StatusCode::METHOD_NOT_ALLOWED));
+                assert_eq!(
+                    (&refusal, refusal.status()),
+                    (&Refusal::Method, StatusCode::METHOD_NOT_ALLOWED)
+                );
             }
         }
     }
@@ -116,7 +139,10 @@ fn an_origin_that_asks_may_send_at_any_rate_and_is_not_called_back() {
     ])
     .unwrap();
     assert_eq!(answer.status, StatusCode::OK);
-    assert_eq!(header(&answer, "webhook-allowed-origin"), Some("eventemitter.example.com"));
+    assert_eq!(
+        header(&answer, "webhook-allowed-origin"),
+        Some("eventemitter.example.com")
+    );
     assert_eq!(header(&answer, "webhook-allowed-rate"), Some("*"));
     assert_eq!(header(&answer, "allow"), Some("OPTIONS, POST"));
     assert_eq!(answer.visit, None);
@@ -126,9 +152,15 @@ fn an_origin_that_asks_may_send_at_any_rate_and_is_not_called_back() {
         &[("webhook-request-origin", "")],
         &[("webhook-request-origin", "a b")],
         &[("webhook-request-origin", &long)],
-        &[("webhook-request-origin", "a"), ("webhook-request-origin", "b")],
+        &[
+            ("webhook-request-origin", "a"),
+            ("webhook-request-origin", "b"),
+        ],
     ] {
-        assert!(ask(pairs).unwrap_err().status().is_client_error(), "{pairs:?}");
+        assert!(
+            ask(pairs).unwrap_err().status().is_client_error(),
+            "{pairs:?}"
+        );
     }
 }
 
@@ -156,14 +188,29 @@ fn a_signed_question_is_verified_before_it_is_answered() {
         let forged = receive(&verifier, None, &headers, body.as_bytes(), at(SIGNED_AT));
         assert!(matches!(forged, Err(Refusal::Mismatch(_))), "{name}");
         headers.clear();
-        assert!(receive(&verifier, None, &headers, body.as_bytes(), at(SIGNED_AT)).is_err(), "{name}");
+        assert!(
+            receive(&verifier, None, &headers, body.as_bytes(), at(SIGNED_AT)).is_err(),
+            "{name}"
+        );
     }
     for (name, body) in [
         ("slack", r#"{"type":"url_verification"}"#),
         ("slack", r#"{"type":"url_verification","challenge":7}"#),
-        ("slack", r#"{"type":"url_verification","challenge":"\u0000"}"#),
-        ("zoom", r#"{"event":"endpoint.url_validation","payload":{}}"#),
+        (
+            "slack",
+            r#"{"type":"url_verification","challenge":"\u0000"}"#,
+        ),
+        (
+            "zoom",
+            r#"{"event":"endpoint.url_validation","payload":{}}"#,
+        ),
     ] {
-        assert!(signed(&of(name), body).unwrap_err().status().is_client_error(), "{body}");
+        assert!(
+            signed(&of(name), body)
+                .unwrap_err()
+                .status()
+                .is_client_error(),
+            "{body}"
+        );
     }
 }

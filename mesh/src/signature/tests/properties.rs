@@ -1,20 +1,9 @@
 //! What holds for any input.
 
 use super::super::body::{Scalar, Wanted};
+use super::samples::{SECRET, Sample, of, samples};
 use super::*;
 use proptest::prelude::*;
-
-fn schemes() -> Vec<Scheme> {
-    let mut all: Vec<Scheme> = ["github", "linear", "standard", "bearer"].map(named).into();
-    all.extend([
-        scheme(json!({
-            "scheme": "hmac", "header": "x-sig", "encoding": "base64", "algorithm": "sha512", "signed": "{timestamp}{body}",
-            "timestamp_header": "x-time", "delivery_id_path": "a.0.b", "event_type_header": "x-kind",
-        })),
-        scheme(json!({"scheme": "token", "field": "a.b"})),
-    ]);
-    all
-}
 
 /// The body with what Linear wants in it.
 fn dated(text: &str) -> Vec<u8> {
@@ -68,25 +57,49 @@ fn any_json() -> impl Strategy<Value = String> {
     })
 }
 
+/// What Twilio writes for a form that says this.
+fn twilio_signature(said: &[u8]) -> HeaderMap {
+    use base64::Engine;
+    use hmac::{Hmac, KeyInit, Mac};
+    let mut mac = Hmac::<sha1::Sha1>::new_from_slice(SECRET.as_bytes()).unwrap();
+    mac.update(super::samples::URL.as_bytes());
+    mac.update(said);
+    let signature = base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes());
+    headers(&[("x-twilio-signature", &signature)])
+}
+
 proptest! {
     #[test]
     fn no_delivery_makes_it_panic_or_fail_on_our_side(
         body in any_body(),
+        query in prop::option::of("[a-zA-Z0-9%&=+]{0,40}|challenge=[a-z%]{0,9}|(validationToken|bodySHA256)=[0-9a-f%]{0,64}"),
+        method in 0usize..4,
         names in prop::collection::vec(0usize..12, 0..6),
         values in prop::collection::vec(prop::collection::vec(prop_oneof![0x20u8..0x7f, 0x80u8..=0xff], 0..80), 6),
     ) {
-        const NAMES: [&str; 12] = [
-            "x-hub-signature-256", "linear-signature", "webhook-signature", "svix-signature", "webhook-id", "svix-id",
-            "webhook-timestamp", "svix-timestamp", "x-sig", "x-time", "authorization", "x-kind",
-        ];
-        let mut headers = HeaderMap::new();
-        for (name, value) in names.iter().zip(&values) {
-            headers.append(NAMES[*name], HeaderValue::from_bytes(value).unwrap());
-        }
-        for scheme in schemes() {
-            let verifier = verifier(&scheme, &[STANDARD_SECRET]);
-            let refusal = take(&verifier, &headers, &body, at(SIGNED_AT)).unwrap_err();
-            prop_assert!(refusal.status().is_client_error());
+        const MORE: [&str; 6] =
+            ["content-type", "svix-id", "svix-timestamp", "x-time", "webhook-request-origin", "x-kind"];
+        let method = [Method::POST, Method::GET, Method::HEAD, Method::OPTIONS][method].clone();
+        for sample in samples() {
+            let (_, signed) = sample.sign(SECRET, &sample.body);
+            let known: Vec<&str> = signed.keys().map(HeaderName::as_str).chain(MORE).collect();
+            let mut headers = HeaderMap::new();
+            for (name, value) in names.iter().zip(&values) {
+                let name: HeaderName = known[name % known.len()].parse().unwrap();
+                headers.append(name, HeaderValue::from_bytes(value).unwrap());
+            }
+            let delivery = Delivery {
+                method: &method,
+                query: query.as_deref(),
+                headers: &headers,
+                body: body.clone().into(),
+                certificate: None,
+            };
+            match sample.verifier(&[SECRET]).receive(delivery, at(SIGNED_AT)) {
+                Err(refusal) => prop_assert!(refusal.status().is_client_error(), "{}", refusal),
+                Ok(Genuine::Handshake(handshake)) => prop_assert!(handshake.status.is_success()),
+                Ok(Genuine::Event(_)) => prop_assert!(false, "{} takes what nobody signed", sample.name()),
+            }
         }
     }
 
@@ -97,12 +110,12 @@ proptest! {
         bit in 0u8..8,
     ) {
         let body = dated(&text);
-        for scheme in schemes().into_iter().filter(|scheme| !matches!(scheme.name(), "bearer" | "token")) {
-            let draft = Draft { delivery_id: "d-1", event: "e", body: &body };
-            let headers = sign(&scheme, Some(&secret(STANDARD_SECRET)), draft, at(SIGNED_AT)).unwrap();
-            let verifier = verifier(&scheme, &[STANDARD_SECRET]);
+        for sample in samples().into_iter().filter(Sample::covers_body) {
+            let scheme = &sample.scheme;
+            let (query, headers) = sample.sign(SECRET, &body);
+            let verifier = sample.verifier(&[SECRET]);
             let verify = |headers: &HeaderMap, body: &[u8]| {
-                take(&verifier, headers, body, at(SIGNED_AT))
+                receive(&verifier, query.as_deref(), headers, body, at(SIGNED_AT)).map(event)
             };
             let verified = verify(&headers, &body).unwrap();
             prop_assert_eq!(verified.body(), &body);
@@ -121,9 +134,35 @@ proptest! {
             if let Ok(value) = HeaderValue::from_bytes(&signature) {
                 let mut headers = headers.clone();
                 headers.insert(name, value);
-                prop_assert_eq!(verify(&headers, &body).is_ok(), same_digit);
+                prop_assert_eq!(verify(&headers, &body).is_ok(), same_digit, "{}", scheme.name());
             }
         }
+    }
+
+    #[test]
+    fn a_form_with_a_flipped_bit_is_refused_unless_it_says_the_same(
+        pairs in prop::collection::vec(("[A-Za-z]{1,6}", "[a-zA-Z0-9 +%ü]{0,8}"), 1..6),
+        which in any::<prop::sample::Index>(),
+        bit in 0u8..8,
+    ) {
+        use super::super::form;
+        let sample = of("twilio");
+        let escaped = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+        let body: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+        let body = body.join("&").into_bytes();
+        let said = |body: &[u8]| {
+            let mut fields: Vec<_> = form::fields(body).collect();
+            fields.sort();
+            fields.dedup();
+            fields.into_iter().flat_map(|(name, value)| [name, value]).flatten().collect::<Vec<u8>>()
+        };
+        let mut forged = body.clone();
+        forged[which.index(body.len())] ^= 1 << bit;
+        let mut headers = twilio_signature(&said(&body));
+        headers.insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
+        let verifier = sample.verifier(&[SECRET]);
+        prop_assert!(take(&verifier, &headers, &body, at(0)).is_ok());
+        prop_assert_eq!(take(&verifier, &headers, &forged, at(0)).is_ok(), said(&forged) == said(&body));
     }
 
     #[test]

@@ -21,7 +21,11 @@ fn of(auth: &Auth, set: &[(&str, &str)]) -> Result<Verifier, Error> {
 }
 
 fn github(secret: &str) -> HeaderMap {
-    let draft = Draft { delivery_id: "d", event: "push", body: HELLO };
+    let draft = Draft {
+        delivery_id: "d",
+        event: "push",
+        body: HELLO,
+    };
     sign(&named("github"), Some(&secret.into()), draft, at(0)).unwrap()
 }
 
@@ -42,8 +46,15 @@ fn when_each_secret_has_ended_all_is_refused_and_why_is_said() {
     let sent = |now| take(&verifier, &github("o"), HELLO, at(now)).map(drop);
     assert_eq!(sent(END - 1), Ok(()));
     let refusal = sent(END).unwrap_err();
-    assert_eq!((&refusal, refusal.status().as_u16()), (&Refusal::Ended, 401));
-    assert!(refusal.to_string().starts_with("every secret that is set here has come to its end"));
+    assert_eq!(
+        (&refusal, refusal.status().as_u16()),
+        (&Refusal::Ended, 401)
+    );
+    assert!(
+        refusal
+            .to_string()
+            .starts_with("every secret that is set here has come to its end")
+    );
     let open = of(&rotating(), &[("NEW", "n"), ("OLD", "o")]).unwrap();
     assert_eq!(open.end(), None);
 
@@ -57,7 +68,10 @@ fn when_each_secret_has_ended_all_is_refused_and_why_is_said() {
         body: Bytes::new(),
         certificate: None,
     };
-    assert!(matches!(verifier.receive(delivery, at(SIGNED_AT)), Err(Refusal::Ended)));
+    assert!(matches!(
+        verifier.receive(delivery, at(SIGNED_AT)),
+        Err(Refusal::Ended)
+    ));
 }
 
 #[test]
@@ -68,7 +82,15 @@ fn a_shown_secret_ends_as_a_signing_one_does() {
     }))
     .unwrap();
     let verifier = of(&auth, &[("NEW", "n"), ("OLD", "o")]).unwrap();
-    let shown = |secret, now| take(&verifier, &headers(&[("x-gitlab-token", secret)]), HELLO, at(now)).is_ok();
+    let shown = |secret, now| {
+        take(
+            &verifier,
+            &headers(&[("x-gitlab-token", secret)]),
+            HELLO,
+            at(now),
+        )
+        .is_ok()
+    };
     assert!(shown("o", END - 1) && !shown("o", END) && shown("n", END));
 }
 
@@ -76,15 +98,24 @@ fn a_shown_secret_ends_as_a_signing_one_does() {
 fn one_secret_that_is_set_is_enough_and_none_is_an_error_that_names_them() {
     assert!(of(&rotating(), &[("NEW", "n")]).is_ok());
     let error = of(&rotating(), &[]).unwrap_err();
-    assert_eq!(error.to_string(), "none of the secrets of scheme `github` is set: `NEW` or `OLD`");
-    assert_eq!(of(&rotating(), &[("NEW", "")]).unwrap_err(), Error::SecretEmpty { scheme: "github", number: 1 });
+    assert_eq!(
+        error.to_string(),
+        "none of the secrets of scheme `github` is set: `NEW` or `OLD`"
+    );
+    assert_eq!(
+        of(&rotating(), &[("NEW", "")]).unwrap_err(),
+        Error::SecretEmpty {
+            scheme: "github",
+            number: 1
+        }
+    );
     let open: Auth = serde_json::from_value(json!({"scheme": "none"})).unwrap();
     assert!(of(&open, &[]).is_ok());
 }
 
 #[test]
 fn a_public_key_is_written_or_named_and_several_may_be_in_use() {
-    // RFC 8032, section 7.1, test 2: the message is one byte, which here is the timestamp's place and the body's.
+    // A public key of RFC 8032, section 7.1 (test 2).
     let key = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
     for (public_key, secrets) in [
         (json!(key), 0),
@@ -104,7 +135,10 @@ fn a_public_key_is_written_or_named_and_several_may_be_in_use() {
             (Ok(_), 0) => {}
             (Err(error), 1) => {
                 let text = error.to_string();
-                assert!(text.contains("64 hexadecimal digits") && !text.contains("s3cr3t"), "{text}");
+                assert!(
+                    text.contains("64 hexadecimal digits") && !text.contains("s3cr3t"),
+                    "{text}"
+                );
             }
             (found, _) => panic!("{found:?}"),
         }

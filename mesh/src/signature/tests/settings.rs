@@ -14,6 +14,12 @@ fn what_a_manifest_says_survives_being_stored() {
         json!({"scheme": "none", "delivery_id_header": "X-Id"}),
         json!({"scheme": "github", "secret": "${GITHUB_WEBHOOK_SECRET}"}),
         json!({"scheme": "standard", "secret": ["${NEW}", "${OLD}"]}),
+        json!({"scheme": "slack", "secrets": ["${NEW}", {"secret": "${OLD}", "until": "2026-12-01T00:00:00Z"}]}),
+        json!({"scheme": "slack", "secrets": [{"secret": "${OLD}", "until": "2026-12-01T00:00:00.5Z"}]}),
+        json!({"scheme": "twilio", "secret": "${S}", "public_url": "https://hooks.example.com/hooks/a"}),
+        json!({"scheme": "discord", "public_key": "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"}),
+        json!({"scheme": "sendgrid", "public_key": ["${OLD}", "${NEW}"]}),
+        json!({"scheme": "sns", "topic_arn": ["arn:aws:sns:a:1:t"], "cert_hosts": ["sns.us-east-1.amazonaws.com"]}),
         json!({
             "scheme": "hmac", "secret": "${S}", "header": "X-Sig", "prefix": "v0=", "encoding": "base64", "algorithm": "sha512",
             "signed": "{id}.{timestamp}.{body}", "timestamp_header": "X-Time", "tolerance_seconds": 60,
@@ -168,6 +174,123 @@ fn a_detail_of_a_configured_hmac_that_cannot_be_is_refused_with_what_can() {
 }
 
 #[test]
+fn a_list_of_secrets_may_be_written_in_either_key_and_is_stored_in_one_way() {
+    for (written, stored) in [
+        (
+            json!({"scheme": "github", "secrets": ["${A}"]}),
+            json!({"scheme": "github", "secret": "${A}"}),
+        ),
+        (
+            json!({"scheme": "github", "secrets": [{"secret": "${A}"}, "${B}"]}),
+            json!({"scheme": "github", "secret": ["${A}", "${B}"]}),
+        ),
+        (
+            json!({"scheme": "github", "secret": {"secret": "${A}", "until": "2026-12-01T01:00:00+01:00"}}),
+            json!({"scheme": "github", "secrets": [{"secret": "${A}", "until": "2026-12-01T00:00:00Z"}]}),
+        ),
+    ] {
+        let read = auth(written).unwrap();
+        assert_eq!(serde_json::to_value(&read).unwrap(), stored);
+        assert_eq!(auth(stored).unwrap(), read);
+    }
+    for (more, message) in [
+        (
+            json!({"secret": "${A}", "secrets": ["${B}"]}),
+            "`secrets`: `secret` is given too",
+        ),
+        (json!({"secrets": "${A}"}), "`secrets`: it is no list"),
+        (
+            json!({"secrets": []}),
+            "scheme `github` needs a secret, and there is none",
+        ),
+        (
+            json!({"secrets": [{"secret": "${A}", "until": "tomorrow"}]}),
+            "`secrets`: ${A}: `until` is no time such as",
+        ),
+        (
+            json!({"secrets": [{"secret": "${A}", "until": 7}]}),
+            "`secrets`: ${A}: `until` is no time such as",
+        ),
+        (
+            json!({"secrets": [{"secret": "${A}", "until": null}]}),
+            "`secrets`: ${A}: `until` is no time such as",
+        ),
+        (
+            json!({"secrets": [{"until": "2026-12-01T00:00:00Z"}]}),
+            "a secret is named, never written",
+        ),
+    ] {
+        let mut written = json!({"scheme": "github"});
+        written
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        refuses(written, message);
+    }
+}
+
+#[test]
+fn a_key_of_the_providers_is_no_secret_and_still_must_be_one() {
+    for (written, message) in [
+        (
+            json!({"scheme": "discord"}),
+            "scheme `discord` needs `public_key`",
+        ),
+        (
+            json!({"scheme": "discord", "public_key": "xyz"}),
+            "key 1 of scheme `discord` is not 64 hexadecimal digits",
+        ),
+        (
+            json!({"scheme": "discord", "public_key": 7}),
+            "`public_key`: it is neither a text nor a list of texts",
+        ),
+        (
+            json!({"scheme": "discord", "public_key": []}),
+            "`public_key`: it is neither a text nor a list of texts",
+        ),
+        (
+            json!({"scheme": "discord", "public_key": "${1}"}),
+            "a secret is named, never written",
+        ),
+        (
+            json!({"scheme": "discord", "public_key": "${K}", "secret": "${S}"}),
+            "scheme `discord` takes no secret",
+        ),
+        (
+            json!({"scheme": "sendgrid", "public_key": "MFkwEwYHKoZIzj0CAQ=="}),
+            "key 1 of scheme `sendgrid` is not the base64 of a public key on P-256",
+        ),
+        (
+            json!({"scheme": "github", "secret": "${S}", "public_key": "x"}),
+            "scheme `github` takes no `public_key`",
+        ),
+        (
+            json!({"scheme": "sns", "topic_arn": "arn:aws:sns:a:1:t", "secret": "${S}"}),
+            "scheme `sns` takes no secret",
+        ),
+    ] {
+        refuses(written, message);
+    }
+}
+
+#[test]
+fn the_field_that_a_secret_is_stored_with_is_known() {
+    for (written, field) in [
+        (
+            json!({"scheme": "token", "secret": "${S}", "field": "a.b"}),
+            Some("a.b"),
+        ),
+        (
+            json!({"scheme": "msgraph", "secret": "${S}"}),
+            Some("value.*.clientState"),
+        ),
+        (json!({"scheme": "gitlab", "secret": "${S}"}), None),
+    ] {
+        assert_eq!(auth(written).unwrap().scheme().secret_field(), field);
+    }
+}
+
+#[test]
 fn a_secret_is_named_and_never_written() {
     for literal in [
         json!("s3cr3t"),
@@ -177,16 +300,25 @@ fn a_secret_is_named_and_never_written() {
         json!(["${A}", "s3cr3t"]),
         json!({"s3cr3t": 1}),
         json!(53_737),
+        json!([{"secret": "s3cr3t"}]),
+        json!([{"secret": "${A}", "s3cr3t": 1}]),
+        json!([["s3cr3t"]]),
     ] {
-        let error = auth(json!({"scheme": "github", "secret": literal})).unwrap_err();
-        assert!(
-            error.starts_with("a secret is named, never written: write `${NAME}`"),
-            "{error}"
-        );
-        assert!(
-            !error.contains("s3cr3t") && !error.contains("53737"),
-            "{error}"
-        );
+        for key in ["secret", "secrets"] {
+            let literal = match (key, literal.is_array()) {
+                ("secrets", false) => json!([literal]),
+                _ => literal.clone(),
+            };
+            let error = auth(json!({"scheme": "github", key: literal})).unwrap_err();
+            assert!(
+                error.starts_with("a secret is named, never written: write `${NAME}`"),
+                "{error}"
+            );
+            assert!(
+                !error.contains("s3cr3t") && !error.contains("53737"),
+                "{error}"
+            );
+        }
     }
     let reference = SecretRef::parse("${GITHUB_WEBHOOK_SECRET}").unwrap();
     assert_eq!(
