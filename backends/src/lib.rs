@@ -36,7 +36,7 @@ pub async fn open(
         None => embedded::open(config, clock, tracker, shutdown).await?,
     };
     if let Some(url) = &config.redis_url {
-        ports.dedup = redis::open(url, config.redis_deadline).await?;
+        ports.dedup = redis::open(url, config.redis_deadline, tracker).await?;
     }
     Ok(ports)
 }

@@ -3,18 +3,22 @@
 //! A check is one command, or with a rate one script, and so one round trip. The script's two keys have no slot in common, so this is for one Redis, with replicas or
 //! without, and not for a Redis Cluster.
 
+mod gather;
+
 use crate::config::without_credentials;
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use ::redis::{Client, Cmd, FromRedisValue, RedisError, Script, ScriptInvocation};
+use ::redis::{Client, Cmd, FromRedisValue, Pipeline, RedisError, Script, ScriptInvocation};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use belfry_mesh::event::EventId;
 use belfry_mesh::limit::Rate;
 use belfry_mesh::port::Error;
 use belfry_mesh::port::dedup::{Dedup, Verdict};
+use gather::Gather;
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::task::TaskTracker;
 
 /// The oldest Redis that Belfry is tested with.
 const OLDEST: u32 = 7;
@@ -24,10 +28,16 @@ const CHECK: &str = include_str!("redis/check.lua");
 
 /// What the gateways share in Redis.
 struct Shared {
-    client: Client,
-    /// Read by every delivery, and so without a lock.
-    connection: ArcSwap<ConnectionManager>,
+    connection: Arc<Connection>,
+    gather: Gather,
     check: Script,
+}
+
+/// The one connection of this process to Redis.
+struct Connection {
+    client: Client,
+    /// Read by every request, and so without a lock.
+    manager: ArcSwap<ConnectionManager>,
     address: String,
     deadline: Duration,
 }
@@ -36,7 +46,11 @@ struct Shared {
 ///
 /// # Errors
 /// [`Error::Refused`] if the address cannot be one, or the server is too old.
-pub(crate) async fn open(url: &SecretString, deadline: Duration) -> Result<Arc<dyn Dedup>, Error> {
+pub(crate) async fn open(
+    url: &SecretString,
+    deadline: Duration,
+    tracker: &TaskTracker,
+) -> Result<Arc<dyn Dedup>, Error> {
     let address = format!("Redis at {}", without_credentials(url.expose_secret()));
     let refused = |why: String| Error::Refused {
         what: address.clone(),
@@ -47,19 +61,18 @@ pub(crate) async fn open(url: &SecretString, deadline: Duration) -> Result<Arc<d
             "{error}: write redis://[user:password@]host[:port][/database]"
         ))
     })?;
-    let connection = connect(&client, deadline).map_err(|error| refused(error.to_string()))?;
-    let shared = Shared {
+    let manager = connect(&client, deadline).map_err(|error| refused(error.to_string()))?;
+    let connection = Arc::new(Connection {
         client,
-        connection: ArcSwap::from_pointee(connection),
-        check: Script::new(CHECK),
+        manager: ArcSwap::from_pointee(manager),
         address,
         deadline,
-    };
-    match shared.version().await {
+    });
+    match connection.version().await {
         Ok(Some(version)) if version < OLDEST => {
             let why = format!("it is version {version}, and Belfry needs {OLDEST} or later");
             return Err(Error::Refused {
-                what: shared.address,
+                what: connection.address.clone(),
                 why,
             });
         }
@@ -68,7 +81,11 @@ pub(crate) async fn open(url: &SecretString, deadline: Duration) -> Result<Arc<d
             tracing::warn!(%error, "deduplication and rate limits are out of order until it is back")
         }
     }
-    Ok(Arc::new(shared))
+    Ok(Arc::new(Shared {
+        gather: Gather::over(connection.clone(), tracker),
+        connection,
+        check: Script::new(CHECK),
+    }))
 }
 
 /// A connection that is made at the first request. It is never tried twice for one: an outage must not hold up deliveries.
@@ -80,27 +97,31 @@ fn connect(client: &Client, deadline: Duration) -> Result<ConnectionManager, Red
     ConnectionManager::new_lazy_with_config(client.clone(), config)
 }
 
-impl Shared {
+impl Connection {
     /// Makes one request, within the deadline all in all.
     async fn request<T>(
         &self,
         ask: impl AsyncFnOnce(&mut ConnectionManager) -> Result<T, RedisError>,
     ) -> Result<T, Error> {
-        let mut connection = ConnectionManager::clone(&self.connection.load());
-        let unavailable = |why: String| Error::Unavailable {
-            what: self.address.clone(),
-            why,
-        };
-        match tokio::time::timeout(self.deadline, ask(&mut connection)).await {
+        let mut manager = ConnectionManager::clone(&self.manager.load());
+        match tokio::time::timeout(self.deadline, ask(&mut manager)).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {
                 self.renew_after(&error);
-                Err(unavailable(error.to_string()))
+                Err(self.unavailable(error.to_string()))
             }
-            Err(_) => Err(unavailable(format!(
-                "no answer within {} ms",
-                self.deadline.as_millis()
-            ))),
+            Err(_) => Err(self.late()),
+        }
+    }
+
+    fn late(&self) -> Error {
+        self.unavailable(format!("no answer within {} ms", self.deadline.as_millis()))
+    }
+
+    fn unavailable(&self, why: String) -> Error {
+        Error::Unavailable {
+            what: self.address.clone(),
+            why,
         }
     }
 
@@ -110,12 +131,17 @@ impl Shared {
         if !error.is_io_error()
             && let Ok(fresh) = connect(&self.client, self.deadline)
         {
-            self.connection.store(Arc::new(fresh));
+            self.manager.store(Arc::new(fresh));
         }
     }
 
     async fn command<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Error> {
-        self.request(async |connection| command.query_async(connection).await)
+        self.request(async |manager| command.query_async(manager).await)
+            .await
+    }
+
+    async fn pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, Error> {
+        self.request(async |manager| pipeline.query_async(manager).await)
             .await
     }
 
@@ -129,6 +155,20 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// What the task that gathers answers, within the deadline all in all.
+    async fn gathered<T>(
+        &self,
+        answer: impl Future<Output = Option<Result<T, Error>>>,
+    ) -> Result<T, Error> {
+        match tokio::time::timeout(self.connection.deadline, answer).await {
+            Ok(Some(answer)) => answer,
+            Ok(None) => Err(self.connection.unavailable("it is shut down".to_owned())),
+            Err(_) => Err(self.connection.late()),
+        }
+    }
+}
+
 #[async_trait]
 impl Dedup for Shared {
     async fn check(
@@ -138,9 +178,7 @@ impl Dedup for Shared {
         rate: Option<&Rate>,
     ) -> Result<Verdict, Error> {
         let Some(rate) = rate else {
-            let known: bool = self
-                .command(::redis::cmd("EXISTS").arg(seen(key)))
-                .await?;
+            let known = self.gathered(self.gather.look_up(key)).await?;
             return Ok(if known {
                 Verdict::Seen(key.clone())
             } else {
@@ -151,7 +189,8 @@ impl Dedup for Shared {
         invocation.key(format!("belfry:rate:{subject}"));
         add(&mut invocation, rate);
         let answer: Vec<u64> = self
-            .request(async |connection| invocation.invoke_async(connection).await)
+            .connection
+            .request(async |manager| invocation.invoke_async(manager).await)
             .await?;
         match answer[..] {
             [0] => Ok(Verdict::Fresh),
@@ -160,28 +199,18 @@ impl Dedup for Shared {
                 retry_after: Duration::from_nanos(wait),
             }),
             _ => Err(Error::Corrupt {
-                what: format!("an answer of {}", self.address),
+                what: format!("an answer of {}", self.connection.address),
                 why: format!("it is {answer:?}"),
             }),
         }
     }
 
     async fn mark(&self, key: &EventId, ttl: Duration) -> Result<(), Error> {
-        let ttl = u64::try_from(ttl.as_millis())
-            .unwrap_or(u64::MAX / 2)
-            .max(1);
-        self.command(
-            ::redis::cmd("SET")
-                .arg(seen(key))
-                .arg("")
-                .arg("PX")
-                .arg(ttl),
-        )
-        .await
+        self.gathered(self.gather.mark(key, ttl)).await
     }
 
     async fn ping(&self) -> Result<(), Error> {
-        self.command(&::redis::cmd("PING")).await
+        self.connection.command(&::redis::cmd("PING")).await
     }
 }
 

@@ -7,6 +7,8 @@ use crate::roles;
 use crate::standin::StandIn;
 use anyhow::Context;
 use belfry_backends::clock::System;
+use belfry_gateway::Gateway;
+use belfry_mesh::port::Ports;
 use belfry_mesh::port::clock::Clock;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
@@ -51,13 +53,7 @@ pub(crate) async fn run(args: Dev) -> anyhow::Result<()> {
         ports.clone(),
         roles::packages(&args.console, addresses.registry)?,
     )?;
-    let gateway = roles::build_gateway(
-        &args.gateway,
-        addresses.gateway.port(),
-        &args.secrets,
-        &args.backends,
-        ports.clone(),
-    )?;
+    let gateway = gateway(&args, addresses.gateway.port(), ports.clone())?;
     let agent = roles::build_agent(roles::AgentParts {
         agent: &args.agent,
         containers: &args.containers,
@@ -114,6 +110,10 @@ pub(crate) async fn run(args: Dev) -> anyhow::Result<()> {
     storage.close();
     storage.wait().await;
     Ok(())
+}
+
+fn gateway(args: &Dev, port: u16, ports: Ports) -> anyhow::Result<Gateway> {
+    roles::build_gateway(&args.gateway, port, &args.secrets, &args.backends, ports)
 }
 
 async fn bind(args: &Dev) -> anyhow::Result<Sockets> {

@@ -159,9 +159,9 @@ impl Refused {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAllowed(..) => StatusCode::FORBIDDEN,
             Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooLarge { .. } | Self::Bomb { .. } | Self::NotStored(port::Error::TooLarge { .. }) => {
-                StatusCode::PAYLOAD_TOO_LARGE
-            }
+            Self::TooLarge { .. }
+            | Self::Bomb { .. }
+            | Self::NotStored(port::Error::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::Broken | Self::NotGzip | Self::NotJson => StatusCode::BAD_REQUEST,
             Self::SecretNotSet(..) | Self::Misconfigured(..) => StatusCode::UNAUTHORIZED,

@@ -109,7 +109,9 @@ impl Doors {
                 .await
             }
             "/ready" => probe(&head.method, async || self.ready().await).await,
-            "/metrics" if self.may_count(client) => probe(&head.method, async || self.counts()).await,
+            "/metrics" if self.may_count(client) => {
+                probe(&head.method, async || self.counts()).await
+            }
             path if path.starts_with(hook::PREFIX) => {
                 hook::receive(&self, client, head, &mut body).await
             }

@@ -12,8 +12,8 @@ use belfry_mesh::signature::{self, Certificate, Delivery, Genuine, Handshake, Ve
 use belfry_mesh::trace::TraceParent;
 use belfry_mesh::{EventId, Proven};
 use bytes::Bytes;
-use http::request::Parts;
 use http::Method;
+use http::request::Parts;
 use jiff::Timestamp;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -207,6 +207,10 @@ impl Request {
 }
 
 /// What a genuine request turned out to be.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it is moved once; a box would be an allocation more for each delivery"
+)]
 enum Proof {
     Event(Proven),
     Handshake(Handshake),

@@ -5,6 +5,7 @@ use crate::doors::Doors;
 use belfry_mesh::port;
 use http::StatusCode;
 use serde::Serialize;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -42,6 +43,8 @@ enum Status {
     Degraded,
     /// Deliveries are answered 503.
     Unavailable,
+    /// This gateway ends: what comes now is still taken, but should go elsewhere.
+    Leaving,
 }
 
 #[derive(Clone, Copy, Serialize)]
@@ -103,7 +106,7 @@ impl Doors {
     /// Answers whether deliveries can be taken: 200 if so, 503 if not.
     pub(crate) async fn ready(&self) -> Reply {
         let mut last = self.readiness.last.lock().await;
-        let report = match *last {
+        let mut report = match *last {
             Some((at, report)) if at.elapsed() < FRESH => report,
             _ => {
                 let report = self.look().await;
@@ -112,9 +115,12 @@ impl Doors {
             }
         };
         drop(last);
+        if self.leaving.load(Ordering::Relaxed) {
+            report.status = Status::Leaving;
+        }
         let status = match report.status {
             Status::Ready | Status::Degraded => StatusCode::OK,
-            Status::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Status::Unavailable | Status::Leaving => StatusCode::SERVICE_UNAVAILABLE,
         };
         answer::json(status, &report)
     }

@@ -9,7 +9,7 @@ mod rig;
 use crate::doors::Terminal;
 use crate::world::senders::TRIGGER;
 use crate::world::{github, pull_request};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use disk::Disk;
 use flood::Kind;
 use ledger::EVENTS;
@@ -75,6 +75,9 @@ async fn no_sender_notices_that_redis_was_away() -> Result<()> {
         let outage = Outage::of(seconds).redis(fault);
         let story = rig.suffer(outage, async |_, _| Ok(())).await?;
         story.nobody_noticed(REDIS_DEADLINE + PROMPT)?;
+        let (from, to) = story.away;
+        let middle = flood::share(&story.record.latencies(from, to), 0.5);
+        assert!(middle < 3 * REDIS_DEADLINE, "{middle:?}");
         let counts = &story.record.counts;
         // The log itself knows repetitions.
         assert!(
@@ -98,16 +101,19 @@ async fn a_silent_bus_is_waited_for_by_those_in_flight_and_by_nobody_after_them(
     story.nobody_noticed(STORE_DEADLINE + PROMPT)?;
     let (from, to) = story.away;
     let known = story.record.latencies(from + STORE_DEADLINE + PROMPT, to);
-    let middle = *known.get(known.len() / 2).context("nothing was sent")?;
+    let middle = flood::share(&known, 0.5);
     println!("    once it was known to be silent: p50 {middle:.1?}");
-    assert!(middle < STORE_DEADLINE / 2, "{middle:?}");
+    assert!(
+        !known.is_empty() && middle < STORE_DEADLINE / 2,
+        "{middle:?}"
+    );
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_sender_notices_that_bus_and_redis_were_both_away() -> Result<()> {
     let mut rig = Rig::start(1, &[]).await?;
-    let both = Outage::of(4).bus(Fault::Stopped).redis(Fault::Killed);
+    let both = Outage::of(3).bus(Fault::Stopped).redis(Fault::Killed);
     let story = rig.suffer(both, async |_, _| Ok(())).await?;
     story.nobody_noticed(STORE_DEADLINE + REDIS_DEADLINE + PROMPT)
 }
@@ -161,7 +167,12 @@ async fn a_full_disk_under_the_spool_refuses_and_keeps_what_it_took() -> Result<
         rate: 200,
         ..Outage::of(0).bus(Fault::Killed)
     };
-    let look = async |_: &Rig, flood: &flood::Flood| flood.more(50, &[Kind::Refused]).await;
+    let look = async |rig: &Rig, flood: &flood::Flood| {
+        flood.more(50, &[Kind::Refused]).await?;
+        let (status, ready) = rig.doors[0].readiness().await?;
+        println!("    meanwhile /ready: {status} {ready}");
+        Ok(())
+    };
     let story = rig.suffer(outage, look).await?;
     story.has_drained()?;
     let counts = &story.record.counts;
@@ -176,7 +187,7 @@ async fn a_full_disk_under_the_spool_refuses_and_keeps_what_it_took() -> Result<
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delivery_that_two_gateways_have_spooled_is_in_the_log_once() -> Result<()> {
     let mut rig = Rig::start(2, &[]).await?;
-    let outage = Outage::of(5).bus(Fault::Killed);
+    let outage = Outage::of(3).bus(Fault::Killed);
     let story = rig.suffer(outage, async |_, _| Ok(())).await?;
     story.nobody_noticed(STORE_DEADLINE + PROMPT)?;
     let mut spooled: BTreeMap<u64, usize> = BTreeMap::new();
@@ -186,7 +197,7 @@ async fn a_delivery_that_two_gateways_have_spooled_is_in_the_log_once() -> Resul
     }
     let by_both = spooled.values().filter(|&&times| times == 2).count();
     println!("    {by_both} of them were spooled by both gateways");
-    assert!(by_both > RATE as usize / 5, "{by_both}");
+    assert!(by_both > RATE as usize / 10, "{by_both}");
     Ok(())
 }
 

@@ -2,11 +2,12 @@
 //! mode (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/nats-protocol-binding.md>).
 
 use async_nats::{HeaderMap, HeaderName, HeaderValue, Message};
-use belfry_mesh::event::{Address, Attribute, Event};
+use belfry_mesh::event::{Address, Event};
 use belfry_mesh::port::Error;
 use belfry_mesh::port::log::{Sequence, Stored};
 use bytes::Bytes;
 use jiff::Timestamp;
+use std::borrow::Cow;
 
 /// A message of a stream.
 #[derive(Debug)]
@@ -94,14 +95,25 @@ impl Entry {
     }
 }
 
-/// The headers of an event.
+/// The headers of an event. It is on the way of every one: names that are known beforehand are not copied, and values are moved.
 pub(super) fn headers(event: &Event) -> Result<HeaderMap, Error> {
+    let refused = || Error::Refused {
+        what: format!("event `{}`", event.id),
+        why: "the name or the value of one of its headers cannot be a header".into(),
+    };
     let mut headers = HeaderMap::new();
     for (name, value) in event.attributes() {
-        add(&mut headers, (name, value)).ok_or_else(|| Error::Refused {
-            what: format!("event `{}`", event.id),
-            why: "the name or the value of one of its headers cannot be a header".into(),
-        })?;
+        // What NATS itself asks of a value.
+        if value.bytes().any(|byte| matches!(byte, b'\r' | b'\n')) {
+            return Err(refused());
+        }
+        match name {
+            Cow::Borrowed(name) => headers.insert(HeaderName::from_static(name), value),
+            Cow::Owned(name) => {
+                let name: HeaderName = name.parse().map_err(|_| refused())?;
+                headers.append(name, value);
+            }
+        }
     }
     Ok(headers)
 }
@@ -118,13 +130,6 @@ pub(super) fn size(headers: &HeaderMap) -> usize {
             .iter()
             .flat_map(|(name, values)| values.iter().map(move |value| line(name, value)))
             .sum::<usize>()
-}
-
-fn add(headers: &mut HeaderMap, (name, value): Attribute) -> Option<()> {
-    let name: HeaderName = name.parse().ok()?;
-    let value: HeaderValue = value.parse().ok()?;
-    headers.append(name, value);
-    Some(())
 }
 
 #[cfg(test)]

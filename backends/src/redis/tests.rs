@@ -72,7 +72,9 @@ async fn the_script_decides_as_the_pure_function_does() {
 async fn a_server_that_is_away_at_first_is_used_once_it_is_there() {
     let mut redis = Redis::start().unwrap();
     redis.stop().unwrap();
-    let dedup = open(&url(&redis), DEADLINE).await.unwrap();
+    let dedup = open(&url(&redis), DEADLINE, &TaskTracker::new())
+        .await
+        .unwrap();
     let error = dedup.ping().await.unwrap_err();
     assert!(error.is_retryable());
     redis.restart().unwrap();
@@ -85,7 +87,9 @@ async fn a_server_that_is_away_at_first_is_used_once_it_is_there() {
 #[tokio::test]
 async fn a_silent_server_holds_nobody_up() {
     let mut redis = Redis::start().unwrap();
-    let dedup = open(&url(&redis), DEADLINE).await.unwrap();
+    let dedup = open(&url(&redis), DEADLINE, &TaskTracker::new())
+        .await
+        .unwrap();
     let id = EventId::parse("e-1").unwrap();
     dedup.mark(&id, Duration::from_secs(60)).await.unwrap();
     redis.pause().unwrap();
@@ -121,7 +125,9 @@ async fn a_silent_server_holds_nobody_up() {
 #[tokio::test]
 async fn a_server_that_forgot_the_script_learns_it_again() {
     let redis = Redis::start().unwrap();
-    let dedup = open(&url(&redis), DEADLINE).await.unwrap();
+    let dedup = open(&url(&redis), DEADLINE, &TaskTracker::new())
+        .await
+        .unwrap();
     let client = Client::open(redis.url()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     for i in 0..3 {
@@ -141,7 +147,9 @@ async fn no_error_shows_a_password() {
         "redis://:s3cret@127.0.0.1:1",
         "redis://user:s3cret@127.0.0.1:1/0",
     ] {
-        let dedup = open(&url.into(), DEADLINE).await.unwrap();
+        let dedup = open(&url.into(), DEADLINE, &TaskTracker::new())
+            .await
+            .unwrap();
         let error = dedup.ping().await.unwrap_err().to_string();
         assert!(
             error.contains("redis://127.0.0.1:1") && !error.contains("s3cret"),
@@ -152,7 +160,7 @@ async fn no_error_shows_a_password() {
         "nonsense://:s3cret@127.0.0.1",
         "redis://:s3cret@127.0.0.1:port",
     ] {
-        let error = open(&url.into(), DEADLINE)
+        let error = open(&url.into(), DEADLINE, &TaskTracker::new())
             .await
             .err()
             .expect("it is no address")

@@ -135,7 +135,10 @@ async fn an_update_of_the_hook_leaves_the_package_and_its_containers_alone() {
     assert_eq!(after.change.what, "changed auth, rate_limit, allow_ips");
     assert_eq!(mesh.post(path, &both).await.json()["status"], "unchanged");
     let status = mesh.read("/triggers/billing/status").await;
-    assert_eq!(status["allow_ips"], json!(["203.0.113.7/32", "2001:db8::/32"]));
+    assert_eq!(
+        status["allow_ips"],
+        json!(["203.0.113.7/32", "2001:db8::/32"])
+    );
 
     // A newer package comes alone, and a rollback takes nothing of it back.
     let newer = mesh.command("POST", path).await.json();
@@ -168,7 +171,12 @@ async fn what_cannot_be_set_says_why_and_what_would_do() {
             json!({"allow_ips": ["10.0.0.1/8"]}),
             "allow_ips[0]: `10.0.0.1/8` has bits set behind its prefix; write `10.0.0.0/8`",
         ),
-        ("billing", "", json!({"allow_ips": []}), "would admit nobody"),
+        (
+            "billing",
+            "",
+            json!({"allow_ips": []}),
+            "would admit nobody",
+        ),
         (
             "billing",
             "",
@@ -176,7 +184,12 @@ async fn what_cannot_be_set_says_why_and_what_would_do() {
             "rate_limit.requests: found 0; a whole number",
         ),
         ("billing", "", json!({"auth": null}), "give `auth`"),
-        ("billing", "", json!({"auth": "s3cr3t"}), "`auth` must be an object"),
+        (
+            "billing",
+            "",
+            json!({"auth": "s3cr3t"}),
+            "`auth` must be an object",
+        ),
         (
             "billing",
             "",
@@ -195,7 +208,12 @@ async fn what_cannot_be_set_says_why_and_what_would_do() {
             json!({"allow_ips": ["10.0.0.1"]}),
             "do one after the other",
         ),
-        ("billing", "", json!({"alow_ips": []}), "unknown field `alow_ips`"),
+        (
+            "billing",
+            "",
+            json!({"alow_ips": []}),
+            "unknown field `alow_ips`",
+        ),
         (
             "bell",
             "",

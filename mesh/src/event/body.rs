@@ -1,7 +1,8 @@
 //! The body of an event as JSON.
 
 use super::Event;
-use serde_json::Value;
+use serde_json::map::Entry;
+use serde_json::{Map, Value};
 
 /// Why a body is not JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -9,16 +10,17 @@ pub enum NotJson {
     /// It is something else; where it ceases to be JSON, without its text.
     #[error("the event's body is not JSON: {0}")]
     Syntax(String),
-    /// It is a form that holds no JSON.
+    /// It is a form that holds JSON twice.
     #[error(
-        "the event's body is a form without exactly one `payload` field; let the provider send application/json"
+        "the event's body is a form with more than one `payload` field; let the provider send application/json"
     )]
-    NoPayload,
+    Payloads,
 }
 
 impl Event {
     /// The body as JSON. A form is read as GitHub sends one where a webhook is set to forms: its `payload` field is the JSON
-    /// (<https://docs.github.com/en/webhooks/using-webhooks/creating-webhooks>). No body at all is `null`, for there are events that
+    /// (<https://docs.github.com/en/webhooks/using-webhooks/creating-webhooks>). One without it, as Twilio and Slack's commands send
+    /// them, is an object of its fields, with a list where a name is there more than once. No body at all is `null`, for there are events that
     /// say all in their attributes.
     ///
     /// # Errors
@@ -36,10 +38,32 @@ impl Event {
             .filter_map(|pair| pair.strip_prefix(b"payload="));
         match (payloads.next(), payloads.next()) {
             (Some(payload), None) => parse(&decode(payload)),
+            (None, _) => fields(&self.data),
             // Of two, what the delivery was routed by may be the other.
-            (None, _) | (Some(_), Some(_)) => Err(NotJson::NoPayload),
+            (Some(_), Some(_)) => Err(NotJson::Payloads),
         }
     }
+}
+
+/// The fields of a form, by their names.
+fn fields(form: &[u8]) -> Result<Value, NotJson> {
+    let text = |bytes: &[u8]| {
+        String::from_utf8(decode(bytes))
+            .map_err(|_| NotJson::Syntax("a field of the form is not UTF-8".to_owned()))
+    };
+    let mut found = Map::new();
+    for pair in form.split(|b| *b == b'&').filter(|pair| !pair.is_empty()) {
+        let at = pair.iter().position(|b| *b == b'=').unwrap_or(pair.len());
+        let value = Value::String(text(pair.get(at + 1..).unwrap_or_default())?);
+        match found.entry(text(&pair[..at])?) {
+            Entry::Vacant(vacant) => drop(vacant.insert(value)),
+            Entry::Occupied(mut there) => match there.get_mut() {
+                Value::Array(list) => list.push(value),
+                one => *one = Value::Array(vec![one.take(), value]),
+            },
+        }
+    }
+    Ok(Value::Object(found))
 }
 
 fn is_form(event: &Event) -> bool {
@@ -125,12 +149,31 @@ mod tests {
         let form = Some("application/x-www-form-urlencoded; charset=UTF-8");
         let encoded = "x=1&payload=%7B%22title%22%3A+%22a%26b+%2B+%C3%BC%22%7d";
         assert_eq!(read_as(form, encoded), Ok(json!({"title": "a&b + ü"})));
-        for odd in ["a=1", "payload", "payload={}&payload={}"] {
-            assert_eq!(read_as(form, odd), Err(NotJson::NoPayload), "{odd}");
-        }
+        let twice = read_as(form, "payload={}&payload={}");
+        assert_eq!(twice, Err(NotJson::Payloads));
         assert!(matches!(
             read_as(form, "payload=%7B%"),
             Err(NotJson::Syntax(_))
         ));
+    }
+
+    #[test]
+    fn a_form_without_a_payload_is_an_object_of_its_fields() {
+        let form = Some("application/x-www-form-urlencoded");
+        for (sent, read) in [
+            ("a=1", json!({"a": "1"})),
+            (
+                "From=%2B49151&Body=hi+there&",
+                json!({"From": "+49151", "Body": "hi there"}),
+            ),
+            (
+                "a=1&b=2&a=&a=x%3Dy",
+                json!({"a": ["1", "", "x=y"], "b": "2"}),
+            ),
+            ("payload", json!({"payload": ""})),
+        ] {
+            assert_eq!(read_as(form, sent), Ok(read), "{sent}");
+        }
+        assert!(matches!(read_as(form, "a=%ff"), Err(NotJson::Syntax(_))));
     }
 }

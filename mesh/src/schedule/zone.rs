@@ -9,6 +9,23 @@ use std::sync::LazyLock;
 /// The zones that are built in. They are immutable, and each is read once.
 static BUNDLED: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
+/// How the zones are spelt, for those who spell them otherwise.
+static SPELLINGS: LazyLock<Vec<Spelling>> = LazyLock::new(|| {
+    let all = Zone::names().map(|name| Spelling {
+        whole: letters(&name),
+        last: letters(name.rsplit('/').next().unwrap_or(&name)),
+        name,
+    });
+    all.collect()
+});
+
+/// A zone's name, and the letters of all of it and of its last part.
+struct Spelling {
+    name: String,
+    whole: Vec<u8>,
+    last: Vec<u8>,
+}
+
 /// The longest name that is looked at for one that is near; the longest zone has 32 letters.
 const LONGEST: usize = 48;
 
@@ -91,28 +108,19 @@ impl fmt::Display for Zone {
 /// The zone that a name most likely means: the same letters, its last part alone, or a slip or two away.
 fn near(name: &str) -> Option<String> {
     let wanted = letters(name);
-    let mut best: Option<(usize, String)> = None;
-    let mut offer = |slips: usize, zone: &str| {
-        if best.as_ref().is_none_or(|(least, _)| slips < *least) {
-            best = Some((slips, zone.to_owned()));
-        }
+    let allowed = SLIPS.min(wanted.len() / 3);
+    let slips = |zone: &Spelling| {
+        let whole = distance(&wanted, &zone.whole, allowed);
+        let last = distance(&wanted, &zone.last, allowed.min(2));
+        // The last part alone is a slip more than the whole, unless it is right.
+        let last = last.map(|slips| slips + usize::from(slips > 0));
+        whole.into_iter().chain(last).min()
     };
-    for zone in Zone::names() {
-        let known = letters(&zone);
-        let city = letters(zone.rsplit('/').next().unwrap_or(&zone));
-        if known == wanted || city == wanted {
-            offer(0, &zone);
-            continue;
-        }
-        let allowed = SLIPS.min(wanted.len() / 3);
-        if let Some(slips) = distance(&wanted, &known, allowed) {
-            offer(slips, &zone);
-        }
-        if let Some(slips) = distance(&wanted, &city, allowed.min(2)) {
-            offer(slips + 1, &zone);
-        }
-    }
-    best.map(|(_, zone)| zone)
+    let all = SPELLINGS
+        .iter()
+        .filter_map(|zone| Some((slips(zone)?, zone)));
+    let (_, nearest) = all.min_by_key(|(slips, _)| *slips)?;
+    Some(nearest.name.clone())
 }
 
 /// The letters, digits and signs of a name, in lower case.
@@ -125,6 +133,9 @@ fn letters(name: &str) -> Vec<u8> {
 
 /// The Levenshtein distance, if it is not over `most`.
 fn distance(a: &[u8], b: &[u8], most: usize) -> Option<usize> {
+    if a == b {
+        return Some(0);
+    }
     if a.len().abs_diff(b.len()) > most || b.len() > LONGEST {
         return None;
     }

@@ -50,7 +50,9 @@ fn croner_s_answers_are_ours_or_differ_by_a_rule() {
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     let mut unexplained = Vec::new();
     let mut alike = 0;
-    for case in cases() {
+    // Unoptimised, it takes its time.
+    let every = if cfg!(debug_assertions) { 5 } else { 1 };
+    for case in cases().into_iter().step_by(every) {
         let (ours, theirs) = (case.ours(), croner(&case));
         let answer = ours.as_ref().ok().map(|(_, instants)| instants.clone());
         if answer == theirs {
@@ -80,5 +82,5 @@ fn croner_s_answers_are_ours_or_differ_by_a_rule() {
         unexplained.len(),
         unexplained.join("\n")
     );
-    assert!(alike > 5_500, "{alike}");
+    assert!(alike > 5_500 / every, "{alike}");
 }

@@ -10,127 +10,130 @@ fn refusal(text: &str) -> String {
     }
 }
 
+/// Expressions and what is said of them.
+const REFUSED: &[(&str, &str)] = &[
+    (
+        "75 * * * *",
+        "field `minute`, column 1: 75 is over 59; write 0 to 59",
+    ),
+    (
+        "5,75 * * * *",
+        "field `minute`, column 3: 75 is over 59; write 0 to 59",
+    ),
+    (
+        "0 24 * * *",
+        "field `hour`, column 3: 24 is over 23; write 0 to 23",
+    ),
+    (
+        "0 0 0 * *",
+        "field `day-of-month`, column 5: 0 is under 1; write 1 to 31",
+    ),
+    (
+        "0 0 * 13 *",
+        "field `month`, column 7: 13 is over 12; write 1 to 12 or JAN to DEC",
+    ),
+    (
+        "0 0 * * 8",
+        "field `day-of-week`, column 9: 8 is over 7; write 0 to 7 (Monday is 1, Sunday 0 or 7) or SUN to SAT",
+    ),
+    (
+        "60 * * * * *",
+        "field `second`, column 1: 60 is over 59; write 0 to 59",
+    ),
+    (
+        "1,,2 * * * *",
+        "field `minute`, column 3: there is no value at this comma; write one or take the comma away",
+    ),
+    (
+        "/5 * * * *",
+        "field `minute`, column 1: a step needs a range before it; write `*/5`",
+    ),
+    (
+        "*/ * * * *",
+        "field `minute`, column 3: there is no step after the slash; write one, as in `*/5`",
+    ),
+    (
+        "*/0 * * * *",
+        "field `minute`, column 3: a step of 0 never moves; write 1 or more",
+    ),
+    (
+        "0 22-2 * * *",
+        "field `hour`, column 3: `22-2` runs backwards; write `22-23,0-2`",
+    ),
+    (
+        "0 0 * * 6-0",
+        "field `day-of-week`, column 9: `6-0` runs backwards; write `6-7`",
+    ),
+    (
+        "0 0 * * FRI-MON",
+        "field `day-of-week`, column 9: `FRI-MON` runs backwards; write `5-6,0-1`",
+    ),
+    (
+        "0 5- * * *",
+        "field `hour`, column 3: a range has two ends; write it as in `0-23`",
+    ),
+    (
+        "MON * * * *",
+        "field `minute`, column 1: `MON` belongs in the field `day-of-week`; write 0 to 59 here",
+    ),
+    (
+        "0 0 * JANFEB *",
+        "field `month`, column 7: `JANFEB` is no value; did you mean `JAN`?",
+    ),
+    (
+        "0 0 * * tusday",
+        "field `day-of-week`, column 9: `tusday` is no value; did you mean `TUE`?",
+    ),
+    (
+        "0 0 * * MONDAY",
+        "field `day-of-week`, column 9: `MONDAY` is no value; did you mean `MON`?",
+    ),
+    (
+        "0 0 * * ?",
+        "field `day-of-week`, column 9: `?` is not known; write `*`",
+    ),
+    (
+        "0 0 ** * *",
+        "field `day-of-month`, column 5: `**` is no value; `*` stands alone or before a step, as in `*/5`",
+    ),
+    (
+        "0 0 * * L",
+        "field `day-of-week`, column 9: `L` needs a day before it; write `5L` for the last Friday of the month, `6` for Saturday",
+    ),
+    (
+        "0 0 * * 1#6",
+        "field `day-of-week`, column 11: `#6`: a weekday comes 1 to 5 times a month; write it as in `1#2`, the second Monday",
+    ),
+    (
+        "0 0 L-3 * *",
+        "field `day-of-month`, column 5: `L-3` is not known; write `L` for the last day, `LW` for the last weekday of the month",
+    ),
+    (
+        "0 0 */2 * MON",
+        "field `day-of-month`, column 5: a step over `*` beside another day field means both days to some and either to others; write `1-31/2` for either",
+    ),
+    (
+        "0 0 13 * */2",
+        "field `day-of-week`, column 10: a step over `*` beside another day field means both days to some and either to others; write `0-6/2` for either",
+    ),
+    (
+        "  0   0 30 2 *",
+        "field `day-of-month`, column 9: no month that is named has a day 30, so it would never fire; write at most 29, or `L` for the last day",
+    ),
+    (
+        "0 0 31 4,6,9,NOV *",
+        "field `day-of-month`, column 5: no month that is named has a day 31, so it would never fire; write at most 30, or `L` for the last day",
+    ),
+    (
+        "é * * * *",
+        "field `minute`, column 1: `é` is no value; write 0 to 59",
+    ),
+];
+
 #[test]
 fn a_refusal_points_at_the_field_and_the_column_and_says_what_to_write() {
-    for (text, said) in [
-        (
-            "75 * * * *",
-            "field `minute`, column 1: 75 is over 59; write 0 to 59",
-        ),
-        (
-            "5,75 * * * *",
-            "field `minute`, column 3: 75 is over 59; write 0 to 59",
-        ),
-        (
-            "0 24 * * *",
-            "field `hour`, column 3: 24 is over 23; write 0 to 23",
-        ),
-        (
-            "0 0 0 * *",
-            "field `day-of-month`, column 5: 0 is under 1; write 1 to 31",
-        ),
-        (
-            "0 0 * 13 *",
-            "field `month`, column 7: 13 is over 12; write 1 to 12 or JAN to DEC",
-        ),
-        (
-            "0 0 * * 8",
-            "field `day-of-week`, column 9: 8 is over 7; write 0 to 7 (Monday is 1, Sunday 0 or 7) or SUN to SAT",
-        ),
-        (
-            "60 * * * * *",
-            "field `second`, column 1: 60 is over 59; write 0 to 59",
-        ),
-        (
-            "1,,2 * * * *",
-            "field `minute`, column 3: there is no value at this comma; write one or take the comma away",
-        ),
-        (
-            "/5 * * * *",
-            "field `minute`, column 1: a step needs a range before it; write `*/5`",
-        ),
-        (
-            "*/ * * * *",
-            "field `minute`, column 3: there is no step after the slash; write one, as in `*/5`",
-        ),
-        (
-            "*/0 * * * *",
-            "field `minute`, column 3: a step of 0 never moves; write 1 or more",
-        ),
-        (
-            "0 22-2 * * *",
-            "field `hour`, column 3: `22-2` runs backwards; write `22-23,0-2`",
-        ),
-        (
-            "0 0 * * 6-0",
-            "field `day-of-week`, column 9: `6-0` runs backwards; write `6-7`",
-        ),
-        (
-            "0 0 * * FRI-MON",
-            "field `day-of-week`, column 9: `FRI-MON` runs backwards; write `5-6,0-1`",
-        ),
-        (
-            "0 5- * * *",
-            "field `hour`, column 3: a range has two ends; write it as in `0-23`",
-        ),
-        (
-            "MON * * * *",
-            "field `minute`, column 1: `MON` belongs in the field `day-of-week`; write 0 to 59 here",
-        ),
-        (
-            "0 0 * JANFEB *",
-            "field `month`, column 7: `JANFEB` is no value; did you mean `JAN`?",
-        ),
-        (
-            "0 0 * * tusday",
-            "field `day-of-week`, column 9: `tusday` is no value; did you mean `TUE`?",
-        ),
-        (
-            "0 0 * * MONDAY",
-            "field `day-of-week`, column 9: `MONDAY` is no value; did you mean `MON`?",
-        ),
-        (
-            "0 0 * * ?",
-            "field `day-of-week`, column 9: `?` is not known; write `*`",
-        ),
-        (
-            "0 0 ** * *",
-            "field `day-of-month`, column 5: `**` is no value; `*` stands alone or before a step, as in `*/5`",
-        ),
-        (
-            "0 0 * * L",
-            "field `day-of-week`, column 9: `L` needs a day before it; write `5L` for the last Friday of the month, `6` for Saturday",
-        ),
-        (
-            "0 0 * * 1#6",
-            "field `day-of-week`, column 11: `#6`: a weekday comes 1 to 5 times a month; write it as in `1#2`, the second Monday",
-        ),
-        (
-            "0 0 L-3 * *",
-            "field `day-of-month`, column 5: `L-3` is not known; write `L` for the last day, `LW` for the last weekday of the month",
-        ),
-        (
-            "0 0 */2 * MON",
-            "field `day-of-month`, column 5: a step over `*` beside another day field means both days to some and either to others; write `1-31/2` for either",
-        ),
-        (
-            "0 0 13 * */2",
-            "field `day-of-week`, column 10: a step over `*` beside another day field means both days to some and either to others; write `0-6/2` for either",
-        ),
-        (
-            "  0   0 30 2 *",
-            "field `day-of-month`, column 9: no month that is named has a day 30, so it would never fire; write at most 29, or `L` for the last day",
-        ),
-        (
-            "0 0 31 4,6,9,NOV *",
-            "field `day-of-month`, column 5: no month that is named has a day 31, so it would never fire; write at most 30, or `L` for the last day",
-        ),
-        (
-            "é * * * *",
-            "field `minute`, column 1: `é` is no value; write 0 to 59",
-        ),
-    ] {
-        assert_eq!(refusal(text), said, "{text}");
+    for (text, said) in REFUSED {
+        assert_eq!(refusal(text), *said, "{text}");
     }
 }
 

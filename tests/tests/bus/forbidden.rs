@@ -58,7 +58,10 @@ const SUBJECTS: [(&str, &[&str]); 22] = [
     ("$KV.belfry-status.a.0", &["agent", "console"]),
     ("$KV.belfry-nodes.a", &["agent", "console"]),
     ("$KV.belfry-nodes.a.wanted", &["agent", "console"]),
-    ("$KV.belfry-nodes.a.gateway", &["agent", "console", "gateway"]),
+    (
+        "$KV.belfry-nodes.a.gateway",
+        &["agent", "console", "gateway"],
+    ),
     ("$KV.belfry-leases.a.0", &["agent"]),
     ("$KV.belfry-leases.scheduler", &["scheduler"]),
     ("belfry.cmd.trigger.uninstall", &["operator"]),

@@ -111,6 +111,9 @@ impl Project {
         for (name, port) in names.iter().zip(ports) {
             writeln!(text, "BELFRY_{name}={port}")?;
         }
+        // Two projects on an engine must not have one range, and the port is nobody else's.
+        let [high, low] = self.doors.gateway.to_be_bytes();
+        writeln!(text, "BELFRY_FRONT_NETWORK=10.{high}.{low}.0/24")?;
         std::fs::write(self.settings_file(), text)?;
         let output = Command::new(root().join("scripts/compose-env"))
             .arg(self.settings_file())

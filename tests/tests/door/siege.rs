@@ -157,7 +157,7 @@ fn neighbour(dev: &Dev, over: &Arc<AtomicBool>, keeps: bool) -> JoinHandle<Resul
         while !over.load(Ordering::Relaxed) {
             due.tick().await;
             let number = latencies.len() as u64;
-            let kept = keeps && number % 2 == 0;
+            let kept = keeps && number.is_multiple_of(2);
             let client = if kept { &doors.http } else { &fresh };
             let began = Instant::now();
             post(doors.gateway, client, number).await?;

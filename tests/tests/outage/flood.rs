@@ -117,6 +117,13 @@ impl Record {
     }
 }
 
+/// What this share of the latencies, which are sorted, did not exceed.
+pub(super) fn share(latencies: &[Duration], share: f64) -> Duration {
+    let place = latencies.len().saturating_sub(1) as f64 * share;
+    let latency = latencies.get(place.round() as usize);
+    latency.copied().unwrap_or_default()
+}
+
 impl Kind {
     pub(super) const ACKNOWLEDGED: [Self; 4] =
         [Self::Stored, Self::Spooled, Self::Known, Self::KnownSpooled];

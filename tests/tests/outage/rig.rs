@@ -1,6 +1,6 @@
 //! Gateways over one bus and one Redis that are broken and mended under load.
 
-use super::flood::{Flood, Kind, Record};
+use super::flood::{self, Flood, Kind, Record};
 use super::ledger;
 use crate::world::senders::TRIGGER;
 use crate::world::{Doors, PATIENCE, secrets};
@@ -116,16 +116,16 @@ impl Rig {
         }
     }
 
-    /// Something is away while deliveries pour in, from a second before to a second after. `meanwhile` looks at it. Afterwards the
+    /// Something is away while deliveries pour in, from half a second before to half a second after. `meanwhile` looks at it. Afterwards the
     /// spools drain, and each delivery is in the log once.
     pub(super) async fn suffer(
         &mut self,
         outage: Outage,
         meanwhile: impl AsyncFnOnce(&Self, &Flood) -> Result<()>,
     ) -> Result<Story> {
-        let a_second = outage.rate as usize;
+        let a_few = outage.rate as usize / 2;
         let flood = Flood::begin(&self.doors, outage.rate, self.next);
-        flood.more(a_second, &Kind::ACKNOWLEDGED).await?;
+        flood.more(a_few, &Kind::ACKNOWLEDGED).await?;
         let began = Instant::now();
         block_in_place(|| self.fail(outage))?;
         let watched = async {
@@ -140,7 +140,7 @@ impl Rig {
         block_in_place(|| self.mend(outage))?;
         let mended = Instant::now();
         let over = async {
-            flood.more(a_second, &Kind::ACKNOWLEDGED).await?;
+            flood.more(a_few, &Kind::ACKNOWLEDGED).await?;
             flood.end().await
         };
         let (record, drained) = tokio::try_join!(over, self.drained())?;
@@ -314,7 +314,7 @@ impl Story {
         );
         let took = self.record.latencies(from, to);
         if let Some(longest) = took.last() {
-            let share = |share: f64| took[((took.len() - 1) as f64 * share).round() as usize];
+            let share = |share| flood::share(&took, share);
             println!(
                 "    {} answers to what was due meanwhile: p50 {:.1?} p99 {:.1?} max {longest:.1?}; the spools were empty {:.1?} after it",
                 took.len(),
