@@ -15,7 +15,7 @@ struct Input {
     scheme: u8,
     /// Whether it is signed with the secret that comes to its end.
     second: bool,
-    /// How long after the signature it arrives, in seconds.
+    /// How long after the signature it arrives, in eighths of a second.
     late: i16,
     text: String,
     body: Option<Vec<u8>>,
@@ -34,14 +34,15 @@ fuzz_target!(|input: Input| {
             edit.apply(&mut post, &other);
         }
     }
-    let now = at(SIGNED_AT + i64::from(input.late));
+    let late = i64::from(input.late / 8);
+    let now = at(SIGNED_AT + late);
     let headers = post.header_map();
     let delivery = post.delivery(&headers, Some(&keys().certificate));
-    let is_whole = input.edits.is_empty() && input.late == 0;
+    let is_whole = input.edits.is_empty() && late == 0;
     let name = provider.scheme;
     match provider.verifier.receive(delivery, now) {
         Err(refusal) => {
-            let of_proof = refusal.status() == 401;
+            let of_proof = refusal.status() != 400;
             // A body of any bytes may name the delivery in a way that is refused.
             let is_named = input.body.is_none() || !provider.takes_any_body();
             assert!(

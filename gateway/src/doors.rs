@@ -44,6 +44,7 @@ pub(crate) struct Doors {
     pub(crate) waiting: Arc<Waiting>,
     pub(crate) bus: Outage,
     pub(crate) dedup: Outage,
+    pub(crate) spooling: Outage,
     /// Where events go while the event log is away.
     pub(crate) spool: Option<Spool>,
     pub(crate) provider: Provider,
@@ -86,6 +87,10 @@ impl Doors {
             dedup: Outage::new(
                 "deduplication",
                 "deliveries are taken without it and without rate limits; the event log's own window keeps repetitions out",
+            ),
+            spooling: Outage::new(
+                "the spool",
+                "while the event log is away deliveries are answered 503",
             ),
             spool,
             provider: Provider::new(web),

@@ -92,17 +92,18 @@ impl Doors {
         let Some(spool) = &self.spool else {
             return Err(Refused::SpoolFull);
         };
-        match spool.append(event).await {
+        let appended = match spool.append(event).await {
+            // How much waits is no failure.
+            Err(spool::Error::Full { .. }) => return Err(Refused::SpoolFull),
+            other => self.spooling.note(other),
+        };
+        match appended {
             Ok(Appended::New) => Ok(Stored::Accepted {
                 event_id: event.event().id.clone(),
                 durability: Some(Durability::Spooled),
             }),
             Ok(Appended::Known) => Ok(Stored::spooled_before(event.event())),
-            Err(spool::Error::Full { .. }) => Err(Refused::SpoolFull),
-            Err(error) => {
-                tracing::error!(%error, "an event could not be spooled; its sender is told to repeat it");
-                Err(Refused::NotSpooled)
-            }
+            Err(_) => Err(Refused::NotSpooled),
         }
     }
 }

@@ -170,7 +170,10 @@ async fn a_full_disk_under_the_spool_refuses_and_keeps_what_it_took() -> Result<
     let look = async |rig: &Rig, flood: &flood::Flood| {
         flood.more(50, &[Kind::Refused]).await?;
         let (status, ready) = rig.doors[0].readiness().await?;
-        println!("    meanwhile /ready: {status} {ready}");
+        ensure!(
+            status == 503 && ready["checks"]["spool"] == "unavailable",
+            "{status} {ready}"
+        );
         Ok(())
     };
     let story = rig.suffer(outage, look).await?;

@@ -7,7 +7,8 @@ use ring::signature::{
     UnparsedPublicKey,
 };
 use std::fmt;
-use x509_cert::der::DecodePem;
+use x509_cert::der::pem::{self, PemLabel};
+use x509_cert::der::{self, Decode};
 
 /// Where a certificate is. It has been checked to be at the provider's: https, one of its hosts, a file of certificates.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,7 +44,7 @@ impl Certificate {
     pub fn from_pem(pem: &[u8], now: Timestamp) -> Result<Self, Error> {
         const RSA: &str = "1.2.840.113549.1.1.1";
         let invalid = |why: &str| Error::Certificate(why.to_owned());
-        let parsed = x509_cert::Certificate::from_pem(pem)
+        let parsed = parse(pem)
             .map_err(|error| Error::Certificate(error.to_string()))?
             .tbs_certificate;
         let spki = parsed.subject_public_key_info;
@@ -105,6 +106,14 @@ impl Certificate {
             .verify(message, signature)
             .is_ok()
     }
+}
+
+/// Decodes the file as a whole before it parses what is in it: a parser of `der` 0.7 that decodes as it goes never ends where a
+/// certificate is cut short.
+fn parse(file: &[u8]) -> Result<x509_cert::Certificate, der::Error> {
+    let (label, content) = pem::decode_vec(file)?;
+    x509_cert::Certificate::validate_pem_label(label)?;
+    x509_cert::Certificate::from_der(&content)
 }
 
 /// Without the key, which is long.

@@ -227,6 +227,9 @@ fn a_certificate_that_is_none_or_not_valid_is_refused() {
         &CERTIFICATE[..400],
         &cut,
         b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
+        // Cut short within its length, and within what that announces.
+        b"-----BEGIN CERTIFICATE-----\nZQ==\n-----END CERTIFICATE-----\n",
+        b"-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n",
     ] {
         assert!(matches!(from(bad, SIGNED_AT), Err(Error::Certificate(_))));
     }
