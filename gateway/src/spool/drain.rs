@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// How many events are on their way to the event log at once.
-const AT_ONCE: usize = 256;
+const AT_ONCE: usize = 128;
 
 /// How many events are held in memory, at most.
 const BATCH: usize = 256;
@@ -63,7 +63,7 @@ struct Progress {
 
 impl Spool {
     /// Stores what waits in the event log with `store`, for ever: drop it to stop, at any point. It ends by itself only when the
-    /// spool is closed. Events are handed to `store` in the order in which they were spooled, up to 256 at once, and one is taken out
+    /// spool is closed. Events are handed to `store` in the order in which they were spooled, up to 128 at once, and one is taken out
     /// only when it and all before it are stored.
     ///
     /// `store` must end by itself, within the time that the log may take. It may be given an event that the log has already, after

@@ -35,7 +35,7 @@ async fn a_drain_runs_as_a_task_beside_new_events_until_it_is_dropped() {
 }
 
 #[tokio::test]
-async fn events_are_handed_on_in_order_and_at_most_64_at_once() {
+async fn events_are_handed_on_in_order_and_at_most_128_at_once() {
     let rig = Rig::new();
     let spool = rig.open();
     fill(&spool, 0..300).await;
@@ -57,7 +57,7 @@ async fn events_are_handed_on_in_order_and_at_most_64_at_once() {
         () = until(|| spool.is_empty()) => {}
     }
     assert_eq!(order.into_inner().unwrap(), ids(0..300));
-    assert_eq!(most.into_inner(), 64);
+    assert_eq!(most.into_inner(), 128);
 }
 
 #[tokio::test]
