@@ -163,7 +163,9 @@ impl Shared {
     ) -> Result<T, Error> {
         match tokio::time::timeout(self.connection.deadline, answer).await {
             Ok(Some(answer)) => answer,
-            Ok(None) => Err(self.connection.unavailable("it is shut down".to_owned())),
+            Ok(None) => Err(self
+                .connection
+                .unavailable("too much waits for it".to_owned())),
             Err(_) => Err(self.connection.late()),
         }
     }

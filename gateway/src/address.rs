@@ -11,11 +11,31 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+/// Who sent a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Client {
+    /// Its address, as far as is known.
+    pub(crate) address: IpAddr,
+    /// Whether that is the client's own. What a proxy could not tell rightly is a proxy's address, which opens no door.
+    pub(crate) is_known: bool,
+}
+
+/// Who sent a request that came from `peer`.
+pub(crate) fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Client {
+    let address = client(peer, headers, trusted);
+    let is_told =
+        headers.contains_key(&X_FORWARDED_FOR) || headers.contains_key(&header::FORWARDED);
+    Client {
+        address,
+        is_known: !(is_told && is_trusted(address, trusted)),
+    }
+}
+
 /// The address of the client of a request that came from `peer`. IPv4 addresses in the form of IPv6 are IPv4 addresses.
 ///
 /// An entry that is no address ends the way back: the client is then the last proxy before it, which no list of clients should
 /// have.
-pub(crate) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let peer = peer.to_canonical();
     if !is_trusted(peer, trusted) {
         return peer;
@@ -151,14 +171,33 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// The client of a request from `peer` with these headers.
-    fn of(peer: &str, lines: &[(&'static str, &str)]) -> String {
+    /// Who sent a request from `peer` with these headers.
+    fn sent_by(peer: &str, lines: &[(&'static str, &str)]) -> Client {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
             headers.append(HeaderName::from_static(name), value);
         }
-        client(ip(peer), &headers, &trusted()).to_string()
+        super::of(ip(peer), &headers, &trusted())
+    }
+
+    /// Its address.
+    fn of(peer: &str, lines: &[(&'static str, &str)]) -> String {
+        sent_by(peer, lines).address.to_string()
+    }
+
+    #[test]
+    fn a_proxy_that_could_not_tell_its_client_is_not_taken_for_one() {
+        let told = ("x-forwarded-for", "9.9.9.9");
+        assert!(sent_by("10.0.0.1", &[told]).is_known);
+        for doubtful in [
+            [told, ("forwarded", "for=8.8.8.8")],
+            [("x-forwarded-for", "nonsense"), ("via", "1.1 proxy")],
+        ] {
+            let client = sent_by("10.0.0.1", &doubtful);
+            assert!(!client.is_known && client.address == ip("10.0.0.1"));
+        }
+        assert!(sent_by("10.0.0.1", &[]).is_known, "it asks for itself");
     }
 
     #[test]

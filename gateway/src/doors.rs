@@ -1,6 +1,6 @@
 //! What all requests share, and the way from a path to its answer.
 
-use crate::address;
+use crate::address::{self, Client};
 use crate::answer::{self, Refused, Reply};
 use crate::body::{Body, Budget};
 use crate::metrics::{self, Metrics};
@@ -45,6 +45,8 @@ pub(crate) struct Doors {
     pub(crate) bus: Outage,
     pub(crate) dedup: Outage,
     pub(crate) spooling: Outage,
+    /// Whether the event log was away the last time, so that deliveries go to the spool at once.
+    pub(crate) is_away: AtomicBool,
     /// Where events go while the event log is away.
     pub(crate) spool: Option<Spool>,
     pub(crate) provider: Provider,
@@ -88,6 +90,7 @@ impl Doors {
                 "deduplication",
                 "deliveries are taken without it and without rate limits; the event log's own window keeps repetitions out",
             ),
+            is_away: AtomicBool::new(false),
             spooling: Outage::new(
                 "the spool",
                 "while the event log is away deliveries are answered 503",
@@ -104,7 +107,7 @@ impl Doors {
     pub(crate) async fn answer(self: Arc<Self>, peer: Peer, request: Request<Incoming>) -> Reply {
         let (head, incoming) = request.into_parts();
         let trusted = &self.config.trusted_proxies;
-        let client = address::client(peer.address.ip(), &head.headers, trusted);
+        let client = address::of(peer.address.ip(), &head.headers, trusted);
         let mut body = Body::new(incoming, &head.headers, &self.budget);
         let reply = match head.uri.path() {
             "/health" => {
@@ -159,9 +162,9 @@ impl Doors {
     }
 
     /// Whether this one may read what is counted, which names the triggers that there are.
-    fn may_count(&self, client: std::net::IpAddr) -> bool {
+    fn may_count(&self, client: Client) -> bool {
         let mut allowed = self.config.metrics_allow.iter();
-        allowed.any(|network| network.contains(&client))
+        client.is_known && allowed.any(|network| network.contains(&client.address))
     }
 
     fn counts(self: &Arc<Self>) -> Reply {

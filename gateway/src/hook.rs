@@ -1,6 +1,7 @@
 //! A delivery, in the one order that loses none: route, read, verify, look up, store, answer, remember.
 
 use crate::access::Line;
+use crate::address::Client;
 use crate::answer::{self, Refused, Reply, Stored, Taken};
 use crate::body::{Body, Coding};
 use crate::doors::{Doors, Draw};
@@ -15,7 +16,6 @@ use bytes::Bytes;
 use http::Method;
 use http::request::Parts;
 use jiff::Timestamp;
-use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
@@ -28,7 +28,7 @@ struct Request {
     doors: Arc<Doors>,
     webhook: Arc<Webhook>,
     head: Parts,
-    client: IpAddr,
+    client: Client,
     body: Bytes,
     begun: Instant,
     /// Counts it among those that are worked on until it has come to its end.
@@ -41,7 +41,7 @@ type Done = (Result<Taken, Refused>, Option<Wording>);
 /// Answers one request to a hook.
 pub(crate) async fn receive(
     doors: &Arc<Doors>,
-    client: IpAddr,
+    client: Client,
     head: Parts,
     body: &mut Body,
 ) -> Reply {
@@ -65,7 +65,7 @@ pub(crate) async fn receive(
                 doors,
                 trigger: routes::shorten(name(&head)),
                 head: &head,
-                client,
+                client: client.address,
                 bytes: 0,
                 begun,
             }
@@ -80,7 +80,7 @@ pub(crate) async fn receive(
 /// Route, method, sender, bound and body: what can be decided without looking at what was sent.
 async fn admit(
     doors: &Doors,
-    client: IpAddr,
+    client: Client,
     head: &Parts,
     body: &mut Body,
 ) -> Result<(Arc<Webhook>, Bytes, OwnedSemaphorePermit), Refused> {
@@ -140,7 +140,7 @@ impl Request {
             doors: &self.doors,
             trigger: self.webhook.trigger.as_str(),
             head: &self.head,
-            client: self.client,
+            client: self.client.address,
             bytes,
             begun: self.begun,
         }
@@ -315,7 +315,7 @@ impl Request {
 
 impl Webhook {
     /// Whether a request may be read at all: its method has a use, and its sender may send.
-    fn admits(&self, head: &Parts, client: IpAddr) -> Result<(), Refused> {
+    fn admits(&self, head: &Parts, client: Client) -> Result<(), Refused> {
         let methods = match &self.gate {
             Gate::Open(verifier) => verifier.methods(),
             _ => &[Method::POST],
@@ -325,8 +325,8 @@ impl Webhook {
             return Err(Refused::Method(methods.join(", ")));
         }
         match &self.allow {
-            Some(allowed) if !allowed.admits(client) => {
-                Err(Refused::NotAllowed(self.trigger.clone(), client))
+            Some(allowed) if !(client.is_known && allowed.admits(client.address)) => {
+                Err(Refused::NotAllowed(self.trigger.clone(), client.address))
             }
             _ => Ok(()),
         }

@@ -20,6 +20,9 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// How many are fetched at once.
 const AT_ONCE: usize = 4;
 
+/// How many deliveries may wait for a certificate, the fetched ones included.
+const WAITING: usize = 32;
+
 /// Gets documents from the web.
 #[async_trait]
 pub trait Web: Send + Sync {
@@ -44,6 +47,8 @@ pub(crate) struct Provider {
     /// Locked for a look only: deliveries whose certificate is known wait for nobody's fetch.
     certificates: Mutex<HashMap<String, Known>>,
     fetching: Semaphore,
+    /// One permit for each delivery that waits: they hold places that others could use.
+    waiting: Semaphore,
 }
 
 struct Known {
@@ -57,6 +62,7 @@ impl Provider {
             web,
             certificates: Mutex::default(),
             fetching: Semaphore::new(AT_ONCE),
+            waiting: Semaphore::new(WAITING),
         }
     }
 
@@ -69,6 +75,10 @@ impl Provider {
         if let Some(known) = self.known(address, now) {
             return known;
         }
+        let _place = self.waiting.try_acquire().map_err(|_| Error {
+            what: "the provider's certificate",
+            why: "too many deliveries wait for one".to_owned(),
+        })?;
         let _turn = self.fetching.acquire().await;
         // Whoever had the turn before may have fetched it.
         if let Some(known) = self.known(address, now) {

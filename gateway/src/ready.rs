@@ -148,7 +148,7 @@ impl Doors {
         let most = self.config.spool.as_ref()?.max_bytes;
         Some(if standing.bytes >= most - most / RESERVE {
             Check::Full
-        } else if standing.depth > 0 && self.spooling.is_on() {
+        } else if self.spooling.is_on() && (standing.depth > 0 || self.bus.is_on()) {
             Check::Unavailable
         } else if standing.depth > 0 {
             Check::Draining

@@ -8,6 +8,7 @@ use belfry_mesh::port;
 use belfry_mesh::port::dedup::Verdict;
 use belfry_mesh::port::log::Receipt;
 use belfry_mesh::{EventId, Proven};
+use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
 impl Stored {
@@ -34,12 +35,20 @@ impl Doors {
     /// Stores the event. Only what this returns may be answered with a 2xx.
     pub(crate) async fn store(&self, event: &Proven) -> Result<Stored, Refused> {
         // While the event log is known to be away nobody waits for it. What is drained finds out when it is back.
-        if self.bus.is_on() && self.spool.is_some() {
-            return self.spool(event).await;
+        let mut refused = None;
+        if self.is_away.load(Ordering::Relaxed) && self.spool.is_some() {
+            match self.spool(event).await {
+                // With nothing to drain, this delivery has to find out.
+                Err(error @ (Refused::SpoolFull | Refused::NotSpooled)) => refused = Some(error),
+                settled => return settled,
+            }
         }
         match self.publish(event).await {
             Ok(receipt) => Ok(stored(event, receipt)),
-            Err(error) if is_outage(&error) && self.spool.is_some() => self.spool(event).await,
+            Err(error) if is_outage(&error) && self.spool.is_some() => match refused {
+                Some(refused) => Err(refused),
+                None => self.spool(event).await,
+            },
             Err(error) => Err(Refused::NotStored(error)),
         }
     }
@@ -51,7 +60,8 @@ impl Doors {
             return Ok(());
         }
         self.publish(event).await?;
-        self.remember(event).await;
+        // Also one without a name of its own: a crash may drain it again, after more time than the log's window.
+        self.mark(event.event()).await;
         Ok(())
     }
 
@@ -65,11 +75,15 @@ impl Doors {
     pub(crate) async fn remember(&self, event: &Proven) {
         let event = event.event();
         if event.delivery_id.is_some() {
-            let ttl = self.config.dedup_ttl;
-            let marked = self.ports.dedup.mark(&event.id, ttl).await;
-            // What this failure means is known and logged; the delivery is stored.
-            let _ = self.dedup.note(marked);
+            self.mark(event).await;
         }
+    }
+
+    async fn mark(&self, event: &Event) {
+        let ttl = self.config.dedup_ttl;
+        let marked = self.ports.dedup.mark(&event.id, ttl).await;
+        // What this failure means is known and logged; the delivery is stored.
+        let _ = self.dedup.note(marked);
     }
 
     async fn publish(&self, event: &Proven) -> Result<Receipt, port::Error> {
@@ -81,7 +95,13 @@ impl Doors {
         };
         let published = tokio::time::timeout(deadline, self.ports.events.publish(event)).await;
         self.metrics.store.observe(begun.elapsed());
-        match published.map_err(late).flatten() {
+        let published = published.map_err(late).flatten();
+        let is_away = matches!(&published, Err(error) if is_outage(error));
+        // Read first: a write a request would bounce the cache line between all cores.
+        if self.is_away.load(Ordering::Relaxed) != is_away {
+            self.is_away.store(is_away, Ordering::Relaxed);
+        }
+        match published {
             // One event that is too large says nothing of the log.
             Err(error @ port::Error::TooLarge { .. }) => Err(error),
             other => self.bus.note(other),
@@ -92,6 +112,8 @@ impl Doors {
         let Some(spool) = &self.spool else {
             return Err(Refused::SpoolFull);
         };
+        // What the log will never take is not to be acknowledged in its absence.
+        self.ports.events.fits(event).map_err(Refused::NotStored)?;
         let appended = match spool.append(event).await {
             // How much waits is no failure.
             Err(spool::Error::Full { .. }) => return Err(Refused::SpoolFull),

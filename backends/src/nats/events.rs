@@ -6,6 +6,7 @@ use super::layout::{self, EVENTS};
 use super::link::{Link, Refusal};
 use super::message::{self, Entry};
 use super::{filter, kv};
+use async_nats::HeaderMap;
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::ErrorCode;
 use async_trait::async_trait;
@@ -54,6 +55,14 @@ impl Events {
         Self { link }
     }
 
+    /// The headers of an event that fits into a message.
+    fn headers(&self, event: &Event) -> Result<HeaderMap, Error> {
+        let mut headers = message::headers(event)?;
+        headers.insert(NATS_MESSAGE_ID, event.id.as_str());
+        self.check_size(event, message::size(&headers))?;
+        Ok(headers)
+    }
+
     fn check_size(&self, event: &Event, headers: usize) -> Result<(), Error> {
         let what = || format!("event `{}` with its headers", event.id);
         if headers > MAX_HEADERS - RESERVE {
@@ -84,9 +93,7 @@ impl Events {
 impl EventLog for Events {
     async fn publish(&self, event: &Proven) -> Result<Receipt, Error> {
         let event = event.event();
-        let mut headers = message::headers(event)?;
-        headers.insert(NATS_MESSAGE_ID, event.id.as_str());
-        self.check_size(event, message::size(&headers))?;
+        let headers = self.headers(event)?;
         match self
             .link
             .publish(event.address.subject(), headers, event.data.clone())
@@ -98,6 +105,10 @@ impl EventLog for Events {
             }),
             Err(refusal) => Err(layout::not_stored(&self.link, EVENTS, refusal)),
         }
+    }
+
+    fn fits(&self, event: &Proven) -> Result<(), Error> {
+        self.headers(event.event()).map(drop)
     }
 
     async fn subscribe(&self, subscription: &Subscription) -> Result<(), Error> {

@@ -4,7 +4,7 @@
 //! process handle one message where there would be dozens, and alone a look-up waits for nobody.
 
 use super::{Connection, seen};
-use ::redis::Pipeline;
+use ::redis::{Cmd, Pipeline};
 use belfry_mesh::event::EventId;
 use belfry_mesh::port::Error;
 use std::sync::Arc;
@@ -15,8 +15,11 @@ use tokio_util::task::TaskTracker;
 /// How many go together at most.
 const TOGETHER: usize = 256;
 
+/// How many may wait to be sent. While the server is silent, what comes on top is told at once that it is.
+const WAITING: usize = 16_384;
+
 /// Hands look-ups and marks to the task that sends them, which ends with it.
-pub(super) struct Gather(mpsc::UnboundedSender<Wish>);
+pub(super) struct Gather(mpsc::Sender<Wish>);
 
 /// What somebody waits for.
 enum Wish {
@@ -30,51 +33,48 @@ type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 impl Gather {
     pub(super) fn over(connection: Arc<Connection>, tracker: &TaskTracker) -> Self {
-        let (wishes, heard) = mpsc::unbounded_channel();
+        let (wishes, heard) = mpsc::channel(WAITING);
         tracker.spawn(fulfil(connection, heard));
         Self(wishes)
     }
 
     pub(super) async fn look_up(&self, key: &EventId) -> Option<Result<bool, Error>> {
         let (reply, told) = oneshot::channel();
-        self.0.send(Wish::LookUp(key.clone(), reply)).ok()?;
+        self.0.try_send(Wish::LookUp(key.clone(), reply)).ok()?;
         told.await.ok()
     }
 
     pub(super) async fn mark(&self, key: &EventId, ttl: Duration) -> Option<Result<(), Error>> {
         let (reply, told) = oneshot::channel();
-        self.0.send(Wish::Mark(key.clone(), ttl, reply)).ok()?;
+        self.0.try_send(Wish::Mark(key.clone(), ttl, reply)).ok()?;
         told.await.ok()
     }
 }
 
 impl Wish {
-    /// Whether whoever asked has gone on without.
-    fn is_given_up(&self) -> bool {
+    /// Whether nobody needs it any more: a look-up that was given up. A mark is worth making late.
+    fn is_idle(&self) -> bool {
         match self {
             Self::LookUp(_, reply) => reply.is_closed(),
-            Self::Mark(_, _, reply) => reply.is_closed(),
+            Self::Mark(..) => false,
         }
     }
 }
 
-async fn fulfil(connection: Arc<Connection>, mut heard: mpsc::UnboundedReceiver<Wish>) {
+async fn fulfil(connection: Arc<Connection>, mut heard: mpsc::Receiver<Wish>) {
     let mut wishes = Vec::new();
     while heard.recv_many(&mut wishes, TOGETHER).await > 0 {
-        wishes.retain(|wish| !wish.is_given_up());
+        wishes.retain(|wish| !wish.is_idle());
         if !wishes.is_empty() {
             send(&connection, std::mem::take(&mut wishes)).await;
         }
     }
 }
 
-/// One round trip for all of them.
+/// One round trip for all of them: look-ups and marks side by side, so that a server that takes no writes still answers look-ups.
 async fn send(connection: &Connection, wishes: Vec<Wish>) {
     let (mut look_ups, mut marks) = (Vec::new(), Vec::new());
-    let (mut pipeline, mut keys) = (
-        Pipeline::with_capacity(1 + wishes.len()),
-        ::redis::cmd("MGET"),
-    );
+    let (mut keys, mut sets) = (::redis::cmd("MGET"), Pipeline::with_capacity(wishes.len()));
     for wish in wishes {
         match wish {
             Wish::LookUp(key, reply) => {
@@ -83,33 +83,38 @@ async fn send(connection: &Connection, wishes: Vec<Wish>) {
             }
             Wish::Mark(key, ttl, reply) => {
                 let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX / 2);
-                pipeline
-                    .cmd("SET")
-                    .arg(seen(&key))
-                    .arg("")
-                    .arg("PX")
-                    .arg(ttl.max(1))
-                    .ignore();
+                let set = sets.cmd("SET").arg(seen(&key)).arg("");
+                set.arg("PX").arg(ttl.max(1)).ignore();
                 marks.push(reply);
             }
         }
     }
-    let found: Result<Vec<Option<Vec<u8>>>, Error> = if look_ups.is_empty() {
-        let marked: Result<(), Error> = connection.pipeline(&pipeline).await;
-        marked.map(|()| Vec::new())
-    } else {
-        pipeline.add_command(keys);
-        let found: Result<(Vec<Option<Vec<u8>>>,), Error> = connection.pipeline(&pipeline).await;
-        found.map(|(found,)| found)
-    };
-    // Whoever asked may have gone on without.
-    for (number, reply) in look_ups.into_iter().enumerate() {
-        let known = found
-            .as_ref()
-            .map(|found| matches!(found.get(number), Some(Some(_))));
+    futures::join!(
+        look_up(connection, keys, look_ups),
+        mark(connection, sets, marks)
+    );
+}
+
+async fn look_up(connection: &Connection, keys: Cmd, replies: Vec<Reply<bool>>) {
+    if replies.is_empty() {
+        return;
+    }
+    let found: Result<Vec<Option<Vec<u8>>>, Error> = connection.command(&keys).await;
+    for (number, reply) in replies.into_iter().enumerate() {
+        let known = found.as_ref();
+        let known = known.map(|found| matches!(found.get(number), Some(Some(_))));
+        // Whoever asked may have gone on without.
         let _ = reply.send(known.map_err(Clone::clone));
     }
-    for reply in marks {
-        let _ = reply.send(found.as_ref().map(drop).map_err(Clone::clone));
+}
+
+async fn mark(connection: &Connection, sets: Pipeline, replies: Vec<Reply<()>>) {
+    if replies.is_empty() {
+        return;
+    }
+    let marked: Result<(), Error> = connection.pipeline(&sets).await;
+    for reply in replies {
+        // Whoever asked may have gone on without.
+        let _ = reply.send(marked.clone());
     }
 }

@@ -160,6 +160,10 @@ async fn the_largest_event_that_can_be_published_can_be_buried() {
             Err(other) => panic!("{other}"),
         }
     };
+    // The same is told without the log, for who keeps events elsewhere while it is away.
+    ports.events.fits(&largest).unwrap();
+    let error = ports.events.fits(&with_body(size + 1)).unwrap_err();
+    assert!(matches!(error, Error::TooLarge { .. }), "{error}");
     let outcome = Outcome {
         event_id: largest.event().id.clone(),
         trigger: name(),

@@ -221,3 +221,22 @@ async fn two_gateways_do_not_share_a_spool() {
     assert!(error.contains("is in use by another gateway"), "{error}");
     first.end().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_spool_that_takes_nothing_keeps_no_delivery_from_a_log_that_is_back() {
+    let directory = directory();
+    let mut config = spooling(&directory);
+    let spool = config.spool.as_mut().unwrap();
+    (spool.max_bytes, spool.segment_bytes) = (64, 64);
+    with_config(config, async |gateway| {
+        gateway.world.fail_bus(Some(unavailable("the bus")));
+        for delivery in ["d-1", "d-2"] {
+            gateway.deliver(delivery).await.problem(503);
+        }
+        gateway.world.fail_bus(None);
+        let answer = gateway.deliver("d-1").await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        assert_eq!(gateway.world.stored().len(), 1);
+    })
+    .await;
+}

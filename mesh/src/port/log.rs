@@ -68,6 +68,16 @@ pub trait EventLog: Send + Sync {
     /// be stored or not: publishing it again is safe.
     async fn publish(&self, event: &Proven) -> Result<Receipt, Error>;
 
+    /// Whether the event is one that [`EventLog::publish`] takes, as far as can be told without the log: what is kept elsewhere while
+    /// the log is away must be wanted when it is back.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::Refused`].
+    fn fits(&self, event: &Proven) -> Result<(), Error> {
+        let _ = event;
+        Ok(())
+    }
+
     /// Makes the trigger's durable place in the log, or changes it and keeps its position. A new one begins with what is
     /// published after this returns.
     ///
