@@ -70,11 +70,6 @@ impl Senders {
         reach(&self.shared.acknowledged, count, "acknowledged").await
     }
 
-    /// Waits until so many answers were a 503.
-    pub(crate) async fn refused(&self, count: usize) -> Result<()> {
-        reach(&self.shared.refused, count, "refused").await
-    }
-
     /// How often a delivery has got no answer so far.
     pub(crate) fn broken(&self) -> usize {
         self.shared.broken.load(Ordering::Relaxed)
