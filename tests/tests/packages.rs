@@ -117,7 +117,9 @@ async fn an_old_github_package_verifies_and_extracts_as_it_always_did() -> Resul
             signed("github", SECRET, "d-1", serde_json::to_vec(&body)?),
         )
         .await?;
-    assert_eq!(status, 202, "{answer}");
+    // As the package itself says, or else 202.
+    let said = document["response"]["status"].as_u64().unwrap_or(202);
+    assert_eq!(u64::from(status), said, "{answer}");
     dev.orchestrator.calls.wait_for(1, PATIENCE).await;
     let params = &dev.orchestrator.calls.calls()[0].body["params"];
     assert_eq!(

@@ -170,7 +170,7 @@ async fn what_is_too_large_or_not_there_or_not_understood_is_refused() -> Result
     refused(
         &dev,
         "github-pr-webhook",
-        with(github("d-1", &pull_request(1)), "content-encoding", "gzip"),
+        with(github("d-1", &pull_request(1)), "content-encoding", "br"),
         415,
         "Content-Encoding",
     )
